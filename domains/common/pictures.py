@@ -1,0 +1,304 @@
+"""Pictures as scenes: a picture in memory behind the windowed protocols, and its writer.
+
+`read_picture`, `write_picture` and `Picture` are handed on from `picture_files`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from domains.common.delivery import Delivery
+from domains.common.files import candidates
+from domains.common.picture_files import (
+    FORMATS,
+    PIXEL_LIMIT,
+    SUFFIXES,
+    Picture,
+    Pixels,
+    encode_picture,
+    read_picture,
+    write_picture,
+)
+from domains.common.picture_metadata import SourceType
+from domains.common.png import encode_png16
+from sr_core.domain import OutputPlan
+from sr_core.errors import InputError, OutputError, ShapeError, SRError
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
+from sr_core.records import Group, Refusal, Source
+from sr_core.workspace import file_sha256
+
+if TYPE_CHECKING:
+    from sr_core.log import Log
+    from sr_core.trust.verdict import Verdict
+
+__all__ = [
+    "FORMATS", "PIXEL_LIMIT", "SUFFIXES", "Picture", "PictureScene", "PictureWriter", "SourceType", "discover_pictures",
+    "picture_source", "read_picture", "write_picture",
+]  # fmt: skip
+
+UNIT = "grey level"
+NO_CLAIM = 65535  # code of the interval picture
+_BANDS = {"L": ("grey",), "RGB": ("red", "green", "blue")}
+_JPEG_BLOCK = 8
+
+
+def discover_pictures(
+    paths: Iterable[Path], group: Callable[[Path, str], Group], log: Log, minimum_side: int, limit: int = PIXEL_LIMIT
+) -> tuple[list[Source], list[Refusal]]:
+    """Find pictures; each that cannot be used becomes a refusal, so that one bad file never stops the others.
+
+    Parameters
+    ----------
+    paths : files and folders.
+    group : gives the group of a picture from its path and the sha256 of its file.
+    minimum_side, limit : smallest side and largest number of pixels.
+
+    Raises
+    ------
+    InputError
+        If a given path does not exist.
+    """
+    sources: list[Source] = []
+    refusals: list[Refusal] = []
+    seen: dict[str, Path] = {}
+    found = candidates(paths, SUFFIXES)
+    for done, candidate in enumerate(found, 1):
+        path = candidate.path
+        try:
+            candidate.check_inside()
+            source = picture_source(path, group, minimum_side, limit)
+            if source.sha256 in seen:
+                raise InputError(
+                    f"{path.name} has the same content as {seen[source.sha256].name}", "every picture once", "Remove one of the two."
+                )
+            seen[source.sha256] = path
+            sources.append(source)
+        except (SRError, OSError) as error:
+            refusals.append(Refusal(path=path, error=type(error).__name__, sentence=str(error)))
+        log.progress("read pictures", done, len(found))
+    return sources, refusals
+
+
+def picture_source(path: Path, group: Callable[[Path, str], Group], minimum_side: int, limit: int = PIXEL_LIMIT) -> Source:
+    """Read one picture wholly and describe it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    """
+    picture = read_picture(path, limit)
+    _, height, width = picture.pixels.shape
+    if min(height, width) < minimum_side:
+        least = f"at least {minimum_side} x {minimum_side}, one training patch"
+        raise InputError(f"{path.name} has {width} x {height} pixels", least, "Give a larger picture.")
+    if picture.alpha is not None and not picture.alpha.any():
+        raise InputError(f"{path.name} is transparent everywhere", "a picture with visible pixels", "Leave it out.")
+    digest = file_sha256(path)
+    return Source(
+        path=path.resolve(), sha256=digest, size=path.stat().st_size, group=group(path, digest), shape=picture.pixels.shape,
+        bands=_BANDS[picture.mode], dtype=str(picture.pixels.dtype), unit=UNIT, geometry=f"{picture.format}, {width} x {height} px",
+    )  # fmt: skip
+
+
+class PictureScene:
+    """A picture behind the `Scene` protocol, held in memory (bounded by `limit` pixels).
+
+    Pixels are grey levels as float32; fully transparent pixels are not usable.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used, or has another shape than the source says.
+    """
+
+    def __init__(self, source: Source, limit: int = PIXEL_LIMIT) -> None:
+        self.picture = read_picture(source.path, limit)
+        if self.picture.pixels.shape != source.shape:
+            raise InputError(f"{source.path.name} changed since it was ingested", f"shape {source.shape}", "Ingest it again.")
+        self.shape: tuple[int, int, int] = source.shape
+        self.bands: tuple[str, ...] = _BANDS[self.picture.mode]
+        self.unit: str = UNIT
+        self.encoding: Encoding = Encoding.of(str(self.picture.pixels.dtype))
+
+    def read(self, window: Window) -> Raster:
+        """Read a window that lies inside the picture."""
+        return _raster(self.picture, window, self.encoding)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is held open."""
+
+
+def _raster(picture: Picture, window: Window, encoding: Encoding) -> Raster:
+    _, height, width = picture.pixels.shape
+    if window.row + window.height > height or window.col + window.width > width:
+        raise ShapeError(f"window {window}", f"a window inside {width} x {height} px", "Ask for less.")
+    rows, cols = window.slices()
+    mask = np.ones((window.height, window.width), bool) if picture.alpha is None else picture.alpha[rows, cols] > 0
+    return Raster(encoding.decode(picture.pixels[:, rows, cols]), mask, _BANDS[picture.mode], UNIT, encoding.valid_range)
+
+
+class PictureWriter:
+    """Writes an upscaled picture, its interval picture and its verdict; nothing stands at a final place before `finish`.
+
+    Beside `<name>.<ending>` come `<name>.interval.png` (16 bits; half-width in grey levels = value x scale, the scale in the text
+    chunk "sr-scale"; 65535 = no claim) and `<name>.verdict.json`. The target's name ending decides the format; without a known
+    one it is the input's.
+
+    Parameters
+    ----------
+    like : the picture that was upscaled; its EXIF (cleaned), ICC profile and alpha are carried over.
+    plan : where and how.
+    source_type : the label of generated detail (IPTC digital source type).
+
+    Raises
+    ------
+    OutputError
+        If the target cannot be written or its format cannot hold the picture.
+    """
+
+    def __init__(self, like: Source, plan: OutputPlan, source_type: SourceType = "algorithmicallyEnhanced") -> None:
+        self.like = like
+        self.plan = plan
+        self.source_type: SourceType = source_type
+        original = read_picture(like.path)
+        channels, height, width = original.pixels.shape
+        self.shape = (channels, height * plan.scale, width * plan.scale)
+        self.encoding = Encoding.of(str(original.pixels.dtype))
+        target_format = SUFFIXES.get(plan.target.suffix.lower(), original.format)
+        alpha = None if original.alpha is None else _upscaled_alpha(original.alpha, plan.scale, self.encoding)
+        self._picture = replace(original, pixels=np.zeros(self.shape, original.pixels.dtype), alpha=alpha, format=target_format)
+        _probe(self._picture)
+        self._half_width: Float32Array | None = None
+        stem = plan.target.with_suffix("")
+        self._interval = stem.with_name(stem.name + ".interval.png")
+        self._verdict = stem.with_name(stem.name + ".verdict.json")
+        pixels = int(np.prod(self.shape))
+        self._delivery = Delivery(like.path, plan.target, plan.overwrite, pixels * 4 + (1 << 20))
+        try:
+            for role, path in (("image", plan.target), ("interval", self._interval), ("verdict", self._verdict)):
+                self._delivery.place(role, path)
+        except BaseException:
+            self._delivery.discard()
+            raise
+
+    def write(
+        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None
+    ) -> None:
+        """Take one window of the SR picture (see `SceneWriter.write`); a picture has no residual file."""
+        rows, cols = window.slices()
+        fits = mean.shape == (self.shape[0], window.height, window.width) and mask.shape == mean.shape[1:]
+        if not fits or rows.stop > self.shape[1] or cols.stop > self.shape[2]:
+            raise ShapeError(f"pixels {mean.shape} for {window}", f"a window inside {self.shape}", "Write windows of the SR grid.")
+        if not np.isfinite(mean[:, mask]).all():
+            raise OutputError(f"values that are not finite at {window}", "a finite value at every usable pixel", "Use another model.")
+        stored = self.encoding.encode(np.where(mask, mean, 0.0))
+        self._picture.pixels[:, rows, cols] = np.where(mask, stored, 0)
+        if half_width is not None and self.plan.interval:
+            if self._half_width is None:
+                self._half_width = np.full(self.shape, np.nan, np.float32)
+            self._half_width[:, rows, cols] = np.where(mask, half_width, np.nan)
+
+    def reread(self, window: Window) -> Raster:
+        """Give back what the file will hold at a window.
+
+        JPEG codes blocks of 8 x 8 pixels independently, so the blocks around the window tell exactly what the whole file will give
+        there, once they have all been written.
+        """
+        if self._picture.format != "JPEG":
+            return _raster(self._picture, window, self.encoding)
+        top, left = window.row // _JPEG_BLOCK * _JPEG_BLOCK, window.col // _JPEG_BLOCK * _JPEG_BLOCK
+        bottom, right = (-(-end // _JPEG_BLOCK) * _JPEG_BLOCK for end in (window.row + window.height, window.col + window.width))
+        blocks = replace(self._picture, pixels=self._picture.pixels[:, top:bottom, left:right], exif=None, icc=None)
+        decoded = np.asarray(Image.open(io.BytesIO(encode_picture(blocks))))
+        pixels = decoded[None] if decoded.ndim == 2 else np.moveaxis(decoded, -1, 0)
+        inner = Window(window.row - top, window.col - left, window.height, window.width)
+        return _raster(replace(self._picture, pixels=pixels), inner, self.encoding)
+
+    def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
+        """Encode everything and publish it; the verdict receives the sha256 of the files.
+
+        Raises
+        ------
+        OutputError
+            If a file cannot be written; then none is.
+        """
+        with self._delivery as delivery:
+            try:
+                image = delivery.place("image", self.plan.target)
+                image.write_bytes(encode_picture(self._picture, source_type=self.source_type, text=self._tags(verdict)))
+                outputs = [file_sha256(image)]
+                if self._half_width is not None:
+                    interval = delivery.place("interval", self._interval)
+                    interval.write_bytes(encode_interval(self._half_width))
+                    outputs.append(file_sha256(interval))
+                complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": tuple(outputs)})
+                delivery.place("verdict", self._verdict).write_text(complete.to_json())
+            except OSError as error:
+                if isinstance(error, SRError):
+                    raise
+                raise OutputError(f"{self.plan.target} ({error.strerror})", "a place with enough room", "Free some space.") from error
+            return delivery.publish()
+
+    def _tags(self, verdict: Verdict) -> dict[str, str]:
+        plan = self.plan
+        named = {"sr-model": plan.model, "sr-operator": plan.operator, "sr-claim": plan.claim, "sr-verdict": verdict.sentence}
+        return named | {"sr-" + key.lower().removeprefix("sr_").removeprefix("sr-"): value for key, value in plan.tags.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._delivery.discard()
+
+
+def encode_interval(half_width: Float32Array) -> bytes:
+    """Give a half-width map as a 16-bit PNG.
+
+    Parameters
+    ----------
+    half_width : float32 (C, H, W), C = 1 or 3, in grey levels; NaN = no claim.
+
+    Returns
+    -------
+    bytes
+        Stored = ceil(half-width / scale), so that rounding never narrows an interval; 65535 = no claim; the scale stands in the
+        text chunk "sr-scale", the whole convention in "sr-interval".
+    """
+    largest = float(np.nanmax(half_width)) if np.isfinite(half_width).any() else 0.0
+    scale = max(largest, 1.0) / (NO_CLAIM - 1)
+    with np.errstate(invalid="ignore"):
+        codes = np.ceil(half_width.astype(np.float64) / scale - 1e-9)
+    stored = np.where(np.isfinite(half_width), np.clip(codes, 0, NO_CLAIM - 1), NO_CLAIM).astype(np.uint16)
+    words = {"quantity": "half-width", "unit": UNIT, "scale": scale, "no_claim": NO_CLAIM}
+    return encode_png16(stored, text={"sr-scale": repr(scale), "sr-interval": json.dumps(words)})
+
+
+def _probe(picture: Picture) -> None:
+    """Encode one pixel, so that a format that cannot hold the picture is refused before any work is done."""
+    alpha = None if picture.alpha is None else picture.alpha[:1, :1]
+    encode_picture(replace(picture, pixels=picture.pixels[:, :1, :1], alpha=alpha, exif=None, icc=None))
+
+
+def _upscaled_alpha(alpha: Pixels, scale: int, encoding: Encoding) -> Pixels:
+    """Upscale alpha by bicubic interpolation; what was wholly transparent stays so."""
+    height, width = alpha.shape
+    image = Image.fromarray(alpha.astype(np.float32))
+    smooth: npt.NDArray[np.float32] = np.asarray(image.resize((width * scale, height * scale), Image.Resampling.BICUBIC))
+    visible = np.repeat(np.repeat(alpha > 0, scale, axis=0), scale, axis=1)
+    stored = np.maximum(encoding.encode(smooth), 1)
+    upscaled: Pixels = np.where(visible, stored, 0).astype(alpha.dtype)
+    return upscaled

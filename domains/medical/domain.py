@@ -1,0 +1,94 @@
+"""The medical domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.log import Log
+from sr_core.recipe import Recipe
+from sr_core.records import Refusal, Source, Split
+
+if TYPE_CHECKING:
+    from sr_core.operators import Operator
+    from sr_core.raster import Scene, SceneWriter
+    from sr_core.trust.verdict import Check
+
+SENSITIVITY = Sensitivity(
+    minimum_level="empirical", minimum_test_groups=3, needs_approval=True, approver="a medical physicist", notice="Not for primary diagnosis."
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MedicalDomain:
+    """CT and MR in DICOM files.
+
+    Attributes
+    ----------
+    declared_deidentified : whoever made this domain vouches that all files are de-identified.
+    training : refuse what may be upscaled but not learned from: files that are not de-identified, lossy ones, a second modality.
+    group_key : key of the patients' pseudonyms.
+    """
+
+    declared_deidentified: bool = False
+    training: bool = True
+    group_key: str = field(default="sr-group", repr=False)
+    name: str = "medical"
+    group_kind: str = "patient"
+    sensitivity: Sensitivity = SENSITIVITY
+
+    def for_upscaling(self) -> MedicalDomain:
+        """Give the domain as it reads images that are only upscaled: identified and lossy ones are taken, too."""
+        return replace(self, training=False)
+
+    def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
+        """Find slices and series; see `domains.medical.read.discover`."""
+        from domains.medical.read import discover
+
+        return discover(paths, log, training=self.training, declared=self.declared_deidentified, group_key=self.group_key)
+
+    def open(self, source: Source) -> Scene:
+        """Open a slice or a series."""
+        from domains.medical.read import DicomScene
+
+        return DicomScene(source)
+
+    def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
+        """Start a derived slice (target: a file) or series (target: a folder)."""
+        from domains.medical.write import DicomWriter
+
+        return DicomWriter(like, plan)
+
+    def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
+        """Split by patient."""
+        from domains.medical.split import split
+
+        return split(sources, scale=scale, gap=gap, seed=seed, patch=self.recipe().patches.size * scale)
+
+    def operators(self) -> Mapping[str, Callable[[int], Operator]]:
+        """Give the named degradations."""
+        from domains.medical.degrade import operators
+
+        return operators()
+
+    def recipe(self) -> Recipe:
+        """Give the default recipe: band-wise EDSR 8 x 32 over the fitted linear filter, x2; PSNR over the measured range."""
+        return Recipe(domain="medical")
+
+    def checks(self) -> Sequence[Check]:
+        """Give the checks."""
+        from domains.medical.checks import checks
+
+        return checks()
+
+    def demo(self, folder: Path) -> list[Path]:
+        """Copy three CT files from the pydicom package."""
+        from domains.medical.demo import demo
+
+        return demo(folder)
+
+
+DOMAIN = MedicalDomain()

@@ -1,0 +1,13 @@
+"""Splits by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sr_core.records import Source, Split
+from sr_core.split import split_by_group
+
+
+def split(sources: Sequence[Source], *, scale: int, gap: int, seed: int, patch: int) -> Split:
+    """Split so that no patient is on two sides; `patch` is the side of a training patch in HR pixels."""
+    return split_by_group(sources, scale=scale, gap=gap, seed=seed, patch=patch, group_word="patient", scene_word="image")

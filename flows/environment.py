@@ -1,0 +1,114 @@
+"""The one place that sets environment variables: before Prefect or MLflow is imported.
+
+Whatever the user has set stays. Addresses and homes are absolute, because both programs otherwise follow the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sr_core.errors import InputError
+
+WORKSPACE_VARIABLE = "SR_WORKSPACE"
+DEFAULT_WORKSPACE = "var"
+OWN_TRACKING = "SR_TRACKING_URI"  # what we set MLFLOW_TRACKING_URI to; a different value there is the user's
+
+QUIET: Mapping[str, str] = {
+    # `true`, not `1`: MLflow honours only the word.
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+EMBEDDED: Mapping[str, str] = {
+    "PREFECT_API_URL": "",  # a temporary server of this process, whatever a profile says
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 s is too short on a busy machine with an empty home
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log speaks to the person; the run's page still gets every line
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+
+
+def workspace_folder(given: str | Path | None = None) -> Path:
+    """Give the workspace: the given one, or `$SR_WORKSPACE`, or `./var`; absolute, not made."""
+    return Path(given or os.environ.get(WORKSPACE_VARIABLE) or DEFAULT_WORKSPACE).expanduser().absolute()
+
+
+def prepare(workspace: Path, embedded: bool) -> None:
+    """Set what Prefect and MLflow read at import, and make Prefect's home.
+
+    Parameters
+    ----------
+    workspace : Path
+        Absolute. Prefect's home and MLflow's database lie in it, unless the user has set them elsewhere.
+    embedded : bool
+        Run on a temporary Prefect server in this process (True), or on the one that `PREFECT_API_URL` or a profile names.
+
+    Raises
+    ------
+    InputError
+        If the workspace cannot be made.
+    """
+    home = workspace / "prefect"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"workspace {workspace} ({error.strerror})", "a folder that can be written", "Give another one with --workspace."
+        ) from error
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_HOME", str(home))
+    os.environ[WORKSPACE_VARIABLE] = str(workspace)
+    if embedded:
+        if (url := os.environ.get("PREFECT_API_URL")) and not reachable(url):
+            os.environ["PREFECT_API_URL"] = ""
+        for name, value in EMBEDDED.items():
+            os.environ.setdefault(name, value)
+    os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+    set_tracking(os.environ, workspace)
+
+
+def set_tracking(environment: MutableMapping[str, str], workspace: Path) -> str:
+    """Point MLflow at the workspace's SQLite file unless the user has pointed it elsewhere; give the address.
+
+    An address that we set earlier (for another workspace) is not the user's.
+    """
+    present = environment.get("MLFLOW_TRACKING_URI")
+    if present and present != environment.get(OWN_TRACKING):
+        return present
+    uri = f"sqlite:///{workspace / 'mlflow.db'}"
+    environment["MLFLOW_TRACKING_URI"] = environment[OWN_TRACKING] = uri
+    return uri
+
+
+def reachable(url: str, timeout_s: float = 2.0) -> bool:
+    """Say whether something listens at an address."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), timeout_s):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def pages(workspace: Path) -> tuple[str, str]:
+    """Give the two commands that open the Prefect page and the MLflow page of a workspace."""
+    home = os.environ.get("PREFECT_HOME", str(workspace / "prefect"))
+    uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{workspace / 'mlflow.db'}")
+    prefect = f"PREFECT_HOME={_quoted(home)} prefect server start        # then http://127.0.0.1:4200"
+    mlflow = f"mlflow ui --backend-store-uri {_quoted(uri)}        # then http://127.0.0.1:5000"
+    if uri.startswith(("http://", "https://")):
+        mlflow = uri
+    return prefect, mlflow
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)

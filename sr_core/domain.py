@@ -1,0 +1,95 @@
+"""What a domain must provide. Any object of this shape is a domain; nothing is subclassed or registered here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from sr_core.records import Refusal, Source, Split
+from sr_core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sr_core.log import Log
+    from sr_core.operators import Operator
+    from sr_core.raster import Scene, SceneWriter
+    from sr_core.trust.verdict import Check
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How careful a domain must be.
+
+    Attributes
+    ----------
+    minimum_level : weakest claim level that may be registered ("none", "empirical", "certified").
+    minimum_test_groups : independent test groups without which nothing is promoted.
+    needs_approval : whether a person must approve a promotion.
+    approver : who that person is, in words ("a medical physicist").
+    notice : the sentence that every output carries, or "".
+    """
+
+    minimum_level: str = "empirical"
+    minimum_test_groups: int = 1
+    needs_approval: bool = False
+    approver: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """How an upscaled image is to be written.
+
+    `target` is the final file (or folder, for a series). `overwrite` allows replacing an existing one. `tags` are short
+    name-value texts about model, operator, claim and calibration that the writer puts where its format has room.
+    """
+
+    target: Path
+    scale: int
+    model: str
+    operator: str
+    claim: str
+    tags: Mapping[str, str]
+    interval: bool = True
+    residual: bool = False
+    overwrite: bool = False
+
+
+class Domain(Protocol):
+    """One kind of imagery: how it is found, read, written, split, degraded and checked."""
+
+    name: str  # "satellite"; flow, deployment and registry names follow: "sr-satellite"
+    group_kind: str  # "place", "patient", "person", "picture"
+    sensitivity: Sensitivity
+
+    def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
+        """Find the images below the given files and folders; a file that cannot be used becomes a refusal.
+
+        Raises
+        ------
+        InputError
+            If a given path does not exist. (Everything else about a file is a refusal, so that one bad file
+            never stops the others.)
+        """
+
+    def open(self, source: Source) -> Scene:
+        """Open an image for windowed reading."""
+
+    def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
+        """Start writing the upscaled version of an image in its own format."""
+
+    def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
+        """Decide what trains, validates, calibrates and tests; no group on two sides."""
+
+    def operators(self) -> Mapping[str, Callable[[int], Operator]]:
+        """Give the named degradations, as functions of the scale; the default comes first."""
+
+    def recipe(self) -> Recipe:
+        """Give the default recipe."""
+
+    def checks(self) -> Sequence[Check]:
+        """Give the domain's own checks of an upscaled image."""
+
+    def demo(self, folder: Path) -> list[Path]:
+        """Write the demonstration images into `folder`, from installed packages only, and give their paths."""

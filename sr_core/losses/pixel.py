@@ -1,0 +1,92 @@
+"""Losses on single pixels. All take float32 tensors of one shape and give their mean as a scalar tensor.
+
+The caller divides by the size of what is learnt, so that a loss of 1 means "nothing learnt yet" in every unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from sr_core.errors import ShapeError
+
+PixelLoss = Callable[[Tensor, Tensor], Tensor]
+
+
+def l1(predicted: Tensor, target: Tensor) -> Tensor:
+    """Give the mean absolute difference of two tensors of one shape.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ (broadcasting would hide a mistake).
+    """
+    _same(predicted, target)
+    return (predicted - target).abs().mean()
+
+
+def l2(predicted: Tensor, target: Tensor) -> Tensor:
+    """Give the mean squared difference of two tensors of one shape.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    """
+    _same(predicted, target)
+    return (predicted - target).square().mean()
+
+
+def charbonnier(predicted: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Give the mean of sqrt(d² + epsilon²) - epsilon: L1 that is smooth below `epsilon`, and 0 at 0.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+
+    References
+    ----------
+    Charbonnier, Blanc-Feraud, Aubert, Barlaud, "Two deterministic half-quadratic regularization algorithms for
+    computed imaging", ICIP 1994, doi:10.1109/ICIP.1994.413553.
+    """
+    _same(predicted, target)
+    return ((predicted - target).square() + epsilon**2).sqrt().mean() - epsilon
+
+
+def magnitude(spread: Tensor, error: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Give the mean of (spread - |error|)², whose smallest value is at spread = expected |error|.
+
+    Parameters
+    ----------
+    spread : float tensor (N, C, H, W), >= 0: the estimated size of the error.
+    error : float tensor of the same shape: truth minus prediction; nothing flows back through it.
+    weight : float tensor that broadcasts to the shape, 1 = counts, 0 = does not; None counts all.
+
+    Raises
+    ------
+    ShapeError
+        If `spread` and `error` differ in shape, or nothing counts.
+    """
+    _same(spread, error)
+    squared = (spread - error.detach().abs()).square()
+    if weight is None:
+        return squared.mean()
+    counted = weight.expand_as(squared)
+    total = counted.sum()
+    if not bool(total > 0):
+        raise ShapeError("a weight of 0 everywhere", "at least one pixel that counts", "Use larger patches.")
+    return (squared * counted).sum() / total
+
+
+PIXEL_LOSSES: Mapping[str, PixelLoss] = MappingProxyType({"l1": l1, "l2": l2, "charbonnier": charbonnier})
+
+
+def _same(a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape:
+        raise ShapeError(f"tensors {tuple(a.shape)} and {tuple(b.shape)}", "one shape", "Bring both to the HR grid.")
+    if not (torch.is_floating_point(a) and torch.is_floating_point(b)):
+        raise ShapeError(f"{a.dtype} and {b.dtype}", "floating-point tensors", "Convert to float32 first.")

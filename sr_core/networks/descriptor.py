@@ -1,0 +1,47 @@
+"""What names a network: enough to build it again, without its weights."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from sr_core.records import Record
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Descriptor(Record):
+    """A network by name and size.
+
+    Attributes
+    ----------
+    family : "edsr", "srcnn" or "linear" (the fitted linear filter alone).
+    scale : HR pixels per LR pixel, both axes.
+    channels : bands that the network sees at once: 1 if `bandwise`.
+    bandwise : one network for every band, so any number of bands can be given.
+    width : feature maps; blocks : residual blocks (SRCNN and linear: not used).
+    base : what the residual is added to: the operator's upscaling, or the fitted linear filter (itself over the upscaling).
+    linear_taps : side of the fitted filter in LR pixels, odd.
+    operator : the degradation, as its JSON text.
+    spread : whether the network says how large its error is.
+    """
+
+    family: Literal["edsr", "srcnn", "linear"]
+    scale: Annotated[int, Field(ge=2, le=8)]
+    channels: PositiveInt = 1
+    bandwise: bool = True
+    width: PositiveInt = 32
+    blocks: PositiveInt = 8
+    base: Literal["linear", "operator"] = "linear"
+    linear_taps: Annotated[int, Field(ge=3, le=15)] = 9
+    operator: str
+    spread: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.bandwise and self.channels != 1:
+            raise ValueError(f"a band-wise network sees 1 band at a time, not channels={self.channels}")
+        if self.linear_taps % 2 == 0:
+            raise ValueError("linear_taps must be odd, so that the filter has a centre")
+        return self

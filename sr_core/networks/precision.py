@@ -1,0 +1,62 @@
+"""Where and in which number format a network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from sr_core.errors import InputError
+
+
+def training_device() -> str:
+    """Give "cuda" where PyTorch can use one, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def bfloat16_gains(device: str) -> bool:
+    """Say whether bfloat16 is computed by the device's own instructions; an emulated one is slower than float32."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+def choose_precision(wanted: str, device: str) -> torch.dtype:
+    """Turn a recipe's precision into a number format.
+
+    Parameters
+    ----------
+    wanted : "auto" (bfloat16 where the device gains from it), "float32" or "bfloat16".
+    device : "cpu", "cuda", "cuda:1".
+
+    Raises
+    ------
+    InputError
+        If `wanted` is none of these.
+
+    Notes
+    -----
+    Only the network's residual is computed in bfloat16; the base to which it is added stays in float32.
+    """
+    if wanted == "auto":
+        return torch.bfloat16 if bfloat16_gains(device) else torch.float32
+    if wanted not in ("float32", "bfloat16"):
+        raise InputError(f"precision {wanted!r}", "auto, float32 or bfloat16", "Give one of these.")
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Compute in the tensors' own format: no autocast and, on CUDA, no shortened (TF32) products."""
+    with torch.autocast(device.type, enabled=False):
+        if device.type != "cuda":
+            yield
+            return
+        shortened = torch.backends.cudnn.allow_tf32
+        torch.backends.cudnn.allow_tf32 = False
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.allow_tf32 = shortened

@@ -1,0 +1,48 @@
+"""The plain form of a factor: taps in fixed order, one multiplication and one addition each, rounded separately.
+
+Each step is one IEEE operation on each pixel, so a pixel's value depends on nothing but the pixels under its taps: the same bits in any
+window, at any place in it, on any device and with any number of threads. It is the form for float64 and for accelerators.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_core.operators.factor import Factor, reflect
+
+
+def forward(x: Tensor, factor: Factor, axis: int) -> Tensor:
+    """Apply a factor along one axis: size n -> n // scale."""
+    size, scale = x.shape[axis], factor.scale
+    span = scale * (size // scale - 1) + 1
+    length = span - 1 + len(factor.taps)
+    index = reflect(np.arange(factor.offset, factor.offset + length), size)
+    extended = x.index_select(axis, torch.from_numpy(index).to(x.device)).movedim(axis, -1)
+    total: Tensor | None = None
+    for t, tap in enumerate(factor.taps):
+        if tap == 0.0:
+            continue
+        part = extended[..., t : t + span : scale] * tap
+        total = part if total is None else total.add_(part)
+    assert total is not None  # a factor has a tap that is not zero
+    return total.movedim(-1, axis).contiguous()
+
+
+def transposed(y: Tensor, factor: Factor, axis: int) -> Tensor:
+    """Apply a factor's transpose along one axis: size m -> scale * m. What falls outside is folded back as the symmetric border."""
+    moved, scale = y.movedim(axis, -1), factor.scale
+    count = moved.shape[-1]
+    size, span = scale * count, scale * (count - 1) + 1
+    spread = moved.new_zeros((*moved.shape[:-1], span - 1 + len(factor.taps)))
+    for t, tap in enumerate(factor.taps):
+        if tap != 0.0:
+            spread[..., t : t + span : scale].add_(moved * tap)
+    out = moved.new_zeros((*moved.shape[:-1], size))
+    first, last = max(factor.offset, 0), min(factor.offset + spread.shape[-1], size)
+    out[..., first:last] = spread[..., first - factor.offset : last - factor.offset]
+    outside = [i for i in range(factor.offset, factor.offset + spread.shape[-1]) if not 0 <= i < size]
+    for i, home in zip(outside, reflect(np.array(outside, dtype=np.int64), size).tolist(), strict=True):
+        out[..., home].add_(spread[..., i - factor.offset])
+    return out.movedim(-1, axis).contiguous()

@@ -1,0 +1,227 @@
+"""Pixels with their meaning, and the windowed protocols through which images are read and written.
+
+Axes are (C, H, W): bands, rows, columns. Pixels are float32 in the image's physical unit; how a file stores
+them (integer type, scale, offset) is its `Encoding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sr_core.errors import ShapeError, UnitError
+
+if TYPE_CHECKING:
+    from sr_core.trust.verdict import Verdict
+
+Float32Array = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A rectangle of pixels: first row, first column, height, width (all in pixels, height and width >= 1)."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1 or self.row < 0 or self.col < 0:
+            raise ShapeError(f"window {self}", "row, col >= 0 and height, width >= 1", "Give a window inside the image.")
+
+    def scaled(self, scale: int) -> Window:
+        """Give the same place on a grid `scale` times finer."""
+        return Window(self.row * scale, self.col * scale, self.height * scale, self.width * scale)
+
+    def grown(self, margin: int, height: int, width: int) -> Window:
+        """Give the window with `margin` pixels more on each side, cut to an image of height x width."""
+        top, left = max(0, self.row - margin), max(0, self.col - margin)
+        bottom = min(height, self.row + self.height + margin)
+        right = min(width, self.col + self.width + margin)
+        return Window(top, left, bottom - top, right - left)
+
+    def slices(self) -> tuple[slice, slice]:
+        """Give the row slice and the column slice, for the last two axes of an array."""
+        return slice(self.row, self.row + self.height), slice(self.col, self.col + self.width)
+
+    def inside(self, outer: Window) -> Window:
+        """Give this window in the pixel coordinates of `outer`, which must contain it."""
+        return Window(self.row - outer.row, self.col - outer.col, self.height, self.width)
+
+
+def windows(height: int, width: int, size: int) -> Iterator[Window]:
+    """Yield windows of at most size x size pixels that cover an image once, row by row."""
+    for row in range(0, height, size):
+        for col in range(0, width, size):
+            yield Window(row, col, min(size, height - row), min(size, width - col))
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a file stores a physical value: `physical = stored * scale + offset`.
+
+    Attributes
+    ----------
+    dtype : str
+        NumPy name of the stored type: uint8, uint16, int16, float32, ...
+    scale, offset : float
+        In the physical unit; scale is not 0.
+    low, high : float
+        Smallest and largest *stored* value that means a measurement (nodata and padding codes excluded).
+    """
+
+    dtype: str
+    scale: float = 1.0
+    offset: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.scale) or self.scale == 0 or not np.isfinite(self.offset):
+            raise UnitError(f"scale {self.scale}, offset {self.offset}", "finite values, scale not 0", "Mend the file's header.")
+
+    @classmethod
+    def of(cls, dtype: str, scale: float = 1.0, offset: float = 0.0) -> Encoding:
+        """Make the encoding that uses the whole range of a stored type (float types: unbounded)."""
+        kind = np.dtype(dtype)
+        if kind.kind in "iu":
+            info = np.iinfo(kind)
+            return cls(dtype, scale, offset, float(info.min), float(info.max))
+        return cls(dtype, scale, offset, -float("inf"), float("inf"))
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether stored values are whole numbers."""
+        return np.dtype(self.dtype).kind in "iu"
+
+    @property
+    def step(self) -> float:
+        """Quantisation step in the physical unit; 0 for floating-point storage."""
+        return abs(self.scale) if self.is_integer else 0.0
+
+    @property
+    def valid_range(self) -> tuple[float, float]:
+        """Smallest and largest physical value that can be stored."""
+        ends = sorted((self.low * self.scale + self.offset, self.high * self.scale + self.offset))
+        return ends[0], ends[1]
+
+    def decode(self, stored: npt.NDArray[np.generic]) -> Float32Array:
+        """Turn stored values into float32 physical values (computed in float64)."""
+        return (stored.astype(np.float64) * self.scale + self.offset).astype(np.float32)
+
+    def encode(self, physical: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """Turn physical values into stored ones: rounded half to even, cut to [low, high]. NaN is the caller's business."""
+        stored = (physical.astype(np.float64) - self.offset) / self.scale
+        if self.is_integer:
+            stored = np.clip(np.rint(stored), self.low, self.high)
+        return stored.astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A piece of an image in memory.
+
+    Attributes
+    ----------
+    pixels : float32 array (C, H, W), physical unit; finite wherever `mask` is True.
+    mask : bool array (H, W), True = usable.
+    bands : C names.
+    unit : physical unit of the values ("reflectance", "HU", "grey level", "DN").
+    valid_range : (low, high) that a value can take, in the unit.
+    """
+
+    pixels: Float32Array
+    mask: BoolArray
+    bands: tuple[str, ...]
+    unit: str
+    valid_range: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.mask.shape != self.pixels.shape[1:] or len(self.bands) != self.pixels.shape[0]:
+            raise ShapeError(
+                f"pixels {self.pixels.shape}, mask {self.mask.shape}, {len(self.bands)} bands",
+                "pixels (C, H, W), mask (H, W), C band names",
+                "Give arrays of one image.",
+            )
+
+
+class Scene(Protocol):
+    """An image that is read window by window and never held whole. Use as a context manager."""
+
+    shape: tuple[int, int, int]  # (C, H, W)
+    bands: tuple[str, ...]
+    unit: str
+    encoding: Encoding
+
+    def read(self, window: Window) -> Raster:
+        """Read a window that lies inside the image.
+
+        Raises
+        ------
+        ShapeError
+            If the window leaves the image.
+        InputError
+            If the file cannot be decoded there.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """One file or folder that a writer made: what it is ("image", "interval", "residual", "verdict") and where."""
+
+    role: str
+    path: Path
+
+
+class SceneWriter(Protocol):
+    """Writes an upscaled image window by window; leaving it by an exception leaves nothing at the final path."""
+
+    def write(
+        self,
+        window: Window,
+        mean: Float32Array,
+        mask: BoolArray,
+        half_width: Float32Array | None,
+        residual: Float32Array | None,
+    ) -> None:
+        """Write one window.
+
+        Parameters
+        ----------
+        window : Window
+            Place on the SR grid; a multiple of the scale.
+        mean : float32 (C, h, w)
+            Physical unit. May be NaN where `mask` is False.
+        mask : bool (h, w)
+            True = measured; the rest is written as the file's nodata.
+        half_width : float32 (C, h, w) or None
+            Half-width of the interval, same unit; NaN where there is no claim. None: no interval file.
+        residual : float32 (C, h / s, w / s) or None
+            y - A z on the LR grid, same unit.
+        """
+
+    def reread(self, window: Window) -> Raster:
+        """Give back, through the file's own rounding, what was written at a window of the SR grid."""
+
+    def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
+        """Close, attach the verdict and publish every file at its final path."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,142 @@
+"""The recipe: every setting of a run, typed, frozen and hashed. It is kept in the bundle.
+
+A domain's default recipe is Python in the domain's folder; `Recipe.with_overrides` changes single settings by
+their dotted name (`training.steps=200`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from sr_core.errors import RecipeError
+from sr_core.records import Record
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class PatchPlan(Record):
+    """How training pairs are cut (sides and stride in pixels of the named grid)."""
+
+    grid: Literal["lr", "hr"] = "lr"
+    size: PositiveInt = 33
+    stride: PositiveInt = 14
+    origins: Literal["classic", "edge", "whole"] = "edge"
+
+
+class NetworkPlan(Record):
+    """Which network is built. `width` is the number of feature maps, `blocks` the number of residual blocks."""
+
+    family: Literal["edsr", "srcnn", "linear"] = "edsr"
+    width: PositiveInt = 32
+    blocks: PositiveInt = 8
+    bands: Literal["band-wise", "joint"] = "band-wise"
+    base: Literal["linear", "operator"] = "linear"
+    linear_taps: Annotated[int, Field(ge=3, le=15)] = 9
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.linear_taps % 2 == 0:
+            raise ValueError("network.linear_taps must be odd, so that the filter has a centre")
+        return self
+
+
+class TrainingPlan(Record):
+    """The pixel phase: L1 on the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated."""
+
+    steps: PositiveInt = 360
+    batch: PositiveInt = 16
+    optimiser: Literal["adam", "muon"] = "adam"
+    rate: Annotated[float, Field(gt=0)] = 2e-3
+    warmup_steps: Annotated[int, Field(ge=0)] = 50
+    final_rate_share: Annotated[float, Field(ge=0, le=1)] = 0.02
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoint_every: PositiveInt = 60
+    log_every: PositiveInt = 20
+    validate_every: PositiveInt = 60
+
+
+class SpreadPlan(Record):
+    """The spread phase: the one-pass error-magnitude head on the frozen trunk."""
+
+    steps: PositiveInt = 150
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+
+
+class CalibrationPlan(Record):
+    """The interval's promise: miscoverage of pixels, of groups, and the risk that calibration misled us."""
+
+    alpha: Share = 0.10
+    delta: Share = 0.10
+    gamma: Share = 0.10
+
+
+class Recipe(Record):
+    """All settings of a run.
+
+    `operator` names one of the domain's degradations; `data_range` is the range that PSNR and SSIM assume, in the image's
+    unit (None: measured once on the training pixels and recorded).
+    """
+
+    domain: str
+    scale: Annotated[int, Field(ge=2, le=8)] = 2
+    operator: str = "bicubic"
+    seed: Annotated[int, Field(ge=0)] = 1
+    data_range: float | None = None
+    patches: PatchPlan = PatchPlan()
+    network: NetworkPlan = NetworkPlan()
+    training: TrainingPlan = TrainingPlan()
+    spread: SpreadPlan = SpreadPlan()
+    calibration: CalibrationPlan = CalibrationPlan()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.network.family == "srcnn" and self.patches.grid != "hr":
+            raise ValueError("network.family srcnn works on the upscaled image: set patches.grid=hr")
+        if self.network.family != "srcnn" and self.patches.grid == "hr":
+            raise ValueError(f"network.family {self.network.family} works on LR input: set patches.grid=lr")
+        return self
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Recipe:
+        """Give the recipe with some settings changed, by dotted name; values may be text ("200").
+
+        Raises
+        ------
+        RecipeError
+            If a name is unknown (the nearest known one is suggested) or the settings conflict.
+        """
+        body = self.model_dump()
+        for name, value in overrides.items():
+            place: Any = body
+            *parents, last = name.split(".")
+            for part in parents:
+                place = place.get(part) if isinstance(place, dict) else None
+            if not isinstance(place, dict) or last not in place or isinstance(place[last], dict):
+                known = setting_names()
+                near = difflib.get_close_matches(name, known, n=1)
+                raise RecipeError(
+                    f"setting {name!r}", "one of " + ", ".join(known), f"Did you mean {near[0]}?" if near else "See sr train --help."
+                )
+            place[last] = value
+        try:
+            return Recipe.model_validate(body)
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+            raise RecipeError(f"overrides {dict(overrides)}", "settings that agree", faults + ".") from error
+
+
+def setting_names(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:
+    """List the dotted names of all settings."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names += setting_names(field.annotation, f"{prefix}{name}.")
+        else:
+            names.append(prefix + name)
+    return names

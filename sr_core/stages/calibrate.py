@@ -1,0 +1,110 @@
+"""Calibrate: a bundle and held-out regions to an interval, and to the claim that the evidence carries."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sr_core.domain import Domain
+from sr_core.errors import TrustError
+from sr_core.log import Log
+from sr_core.records import BundleRef, CalibrationRef, Manifest, ManifestRef, Region
+from sr_core.recipe import Recipe
+from sr_core.stages.ingest import load_manifest
+from sr_core.stages.regions import read_pair
+from sr_core.workspace import RECORD, Workspace, folder_sha256
+
+if TYPE_CHECKING:
+    from sr_core.stages.restore import Restorer
+    from sr_core.trust.scores import Sample
+
+VERSION = 1
+CALIBRATION = "calibration.json"
+
+
+def calibrate(
+    domain: Domain, manifest: ManifestRef, bundle: BundleRef, *, recipe: Recipe, workspace: Workspace, log: Log
+) -> CalibrationRef:
+    """Choose the interval's floor on the validation regions and its multiplier on the calibration regions.
+
+    The result is a copy of the bundle with `calibration.json`.
+
+    Raises
+    ------
+    TrustError
+        If a calibration group took part in training.
+    """
+    content = load_manifest(manifest)
+    _apart(content)
+    inputs = {"manifest": manifest.hash, "bundle": bundle.hash, "plan": recipe.calibration.digest()}
+
+    def build(folder: Path) -> CalibrationRef:
+        return _build(folder, domain, content, manifest, bundle, recipe, log)
+
+    return workspace.once("calibrate", VERSION, inputs, CalibrationRef, build, log)
+
+
+def _apart(manifest: Manifest) -> None:
+    """Refuse calibration data from a training group, unless it is declared as blocks of one."""
+    seen = {r.group for r in (*manifest.split.train, *manifest.split.val)}
+    for region in manifest.split.calibration:
+        if region.group in seen and not region.one_group:
+            raise TrustError(
+                f"calibration region {region.name} of {region.group.kind} {region.group.id}", "a group that did not train", "Split again."
+            )
+
+
+def _build(
+    folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, bundle: BundleRef, recipe: Recipe, log: Log
+) -> CalibrationRef:
+    from sr_core.bundle import software
+    from sr_core.stages.restore import Restorer
+    from sr_core.trust.calibration import Promise, Settings, choose_floor
+    from sr_core.trust.calibration import calibrate as calibrate_samples
+
+    restorer = Restorer(bundle.path)
+    card = restorer.card
+    promise = Promise(alpha=recipe.calibration.alpha, delta=recipe.calibration.delta, gamma=recipe.calibration.gamma)
+    split = manifest.split
+    choice = choose_floor(
+        _samples(domain, manifest, split.val, restorer, "choosing the interval's floor", log),
+        step=card.step, data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
+    )  # fmt: skip
+    calibration = calibrate_samples(
+        _samples(domain, manifest, split.calibration, restorer, "calibrating", log),
+        floor=choice.floor,
+        promise=promise,
+        group_kind=domain.group_kind,
+        one_group=any(r.one_group for r in split.calibration),
+        unit=card.unit,
+        weights=restorer.bundle.weights_hash,
+        operator=restorer.operator.digest(),
+        operator_name=restorer.operator.describe(),
+        settings=Settings(projection=card.projection, precision=restorer.precision, estimator=restorer.estimator),
+        software=software(),
+    )
+    shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
+    (folder / CALIBRATION).write_text(calibration.to_json())
+    claim = calibration.claim()
+    log.say(f"calibrate: {claim.level}. {claim.text}")
+    return CalibrationRef(
+        path=folder, hash=folder_sha256(folder), made_from=(ref.hash, bundle.hash), level=claim.level, weights=bundle.weights
+    )
+
+
+def _samples(
+    domain: Domain, manifest: Manifest, regions: tuple[Region, ...], restorer: Restorer, what: str, log: Log
+) -> Iterator[Sample]:
+    from sr_core.trust.scores import Sample
+
+    for done, region in enumerate(regions):
+        log.progress(what, done, len(regions))
+        pair = read_pair(domain, manifest, region, restorer.operator)
+        restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
+        delivered = pair.encoding.decode(pair.encoding.encode(restored.sr))
+        yield Sample(region.group, region.name, np.abs(pair.hr.pixels - delivered), restored.spread, pair.hr.mask)
+    log.progress(what, len(regions), len(regions))

@@ -1,0 +1,189 @@
+"""Evaluate: a calibrated bundle beside its baselines and the present champion, on the same test regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sr_core.domain import Domain
+from sr_core.evaluation import Evaluation, Method, MethodScore, RegionScore
+from sr_core.log import Log
+from sr_core.raster import Float32Array
+from sr_core.records import CalibrationRef, EvaluationRef, Manifest, ManifestRef, Region
+from sr_core.recipe import Recipe
+from sr_core.stages.evidence import evidence_of, lr_psnr_db, plain_bicubic, residual_of, run_checks
+from sr_core.stages.ingest import load_manifest
+from sr_core.stages.regions import Pair, enlarge_mask, read_pair
+from sr_core.workspace import Workspace, folder_sha256
+
+if TYPE_CHECKING:
+    from sr_core.metrics.protocol import Protocol
+    from sr_core.stages.restore import Restored, Restorer
+
+VERSION = 1
+EVALUATION = "evaluation.json"
+PICTURES = "pictures"
+
+
+def evaluate(
+    domain: Domain,
+    manifest: ManifestRef,
+    calibrated: CalibrationRef,
+    *,
+    champion: Path | None,
+    recipe: Recipe,
+    workspace: Workspace,
+    log: Log,
+) -> EvaluationRef:
+    """Degrade, predict and measure every test region as an image of its own.
+
+    Parameters
+    ----------
+    champion : bundle folder of the present champion, measured on the same regions; None where there is none.
+
+    Returns
+    -------
+    EvaluationRef
+        `evaluation.json` and, a region each, an archive of the images that the report shows.
+    """
+    from sr_core.stages.restore import Restorer
+
+    content = load_manifest(manifest)
+    rival = Restorer(champion) if champion is not None else None
+    if rival is not None and rival.scale != recipe.scale:
+        log.say(f"evaluate: the champion upscales x{rival.scale}, not x{recipe.scale}; it is not compared")
+        rival = None
+    inputs = {
+        "manifest": manifest.hash,
+        "calibrated": calibrated.hash,
+        "champion": rival.bundle.weights_hash if rival else None,
+    }
+
+    def build(folder: Path) -> EvaluationRef:
+        result = _build(folder, domain, content, Restorer(calibrated.path), rival, log)
+        (folder / EVALUATION).write_text(result.to_json())
+        return EvaluationRef(path=folder, hash=folder_sha256(folder), made_from=(manifest.hash, calibrated.hash))
+
+    return workspace.once("evaluate", VERSION, inputs, EvaluationRef, build, log)
+
+
+def load_evaluation(ref: EvaluationRef) -> Evaluation:
+    """Read the evaluation of a result."""
+    path = ref.path / EVALUATION
+    return Evaluation.from_json(path.read_text(), str(path))
+
+
+def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer, rival: Restorer | None, log: Log) -> Evaluation:
+    from sr_core.metrics.protocol import Protocol
+
+    regions = manifest.split.test
+    card = restorer.card
+    protocol = Protocol(data_range=card.data_range, border=restorer.scale, rounding="step" if card.step else "none", step=card.step)
+    (folder / PICTURES).mkdir(exist_ok=True)
+    scores: list[RegionScore] = []
+    for done, region in enumerate(regions):
+        log.progress("evaluating", done, len(regions))
+        measured = _Measured.of(domain, read_pair(domain, manifest, region, restorer.operator), restorer, rival)
+        scores.append(measured.score(domain, region, restorer, protocol))
+        measured.save(folder / PICTURES / f"{region.name}.npz", restorer)
+    log.progress("evaluating", len(regions), len(regions))
+    return Evaluation(
+        domain=domain.name,
+        unit=card.unit,
+        scale=restorer.scale,
+        operator=restorer.operator.describe(),
+        group_kind=domain.group_kind,
+        one_group=any(r.one_group for r in regions),
+        protocol=protocol,
+        bundle=restorer.bundle.weights_hash,
+        champion=rival.bundle.weights_hash if rival else None,
+        claim=restorer.claim(domain.group_kind),
+        notes=(*manifest.split.notes, *card.notes),
+        regions=tuple(scores),
+    )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A test region with every method's image, as each would stand in a file."""
+
+    pair: Pair
+    images: dict[Method, Float32Array]
+    restored: Restored
+
+    @classmethod
+    def of(cls, domain: Domain, pair: Pair, restorer: Restorer, rival: Restorer | None) -> _Measured:
+        restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
+        images: dict[Method, Float32Array] = {
+            "bicubic": plain_bicubic(pair.lr, restorer.scale),
+            "projected bicubic": restorer.project(plain_bicubic(pair.lr, restorer.scale), pair.lr.pixels, pair.lr.mask),
+        }
+        if restorer.bundle.net.filter is not None:
+            images["linear filter"] = restorer.linear_filter(pair.lr.pixels, pair.lr.mask)
+        images["model"] = restored.sr
+        if rival is not None:
+            images["champion"] = rival.restore(pair.lr.pixels, pair.lr.mask).sr
+        written = {name: pair.encoding.decode(pair.encoding.encode(image)) for name, image in images.items()}
+        return cls(pair, written, restored)
+
+    def score(self, domain: Domain, region: Region, restorer: Restorer, protocol: Protocol) -> RegionScore:
+        from sr_core.bundle import software
+        from sr_core.metrics import psnr, ssim
+        from sr_core.trust.checks import coverage_check
+        from sr_core.trust.interval import coverage, covered_share, largest_errors_held, mean_width
+        from sr_core.trust.verdict import judge
+
+        hr, mask, delivered = self.pair.hr.pixels, self.pair.hr.mask, self.images["model"]
+        half = None if restorer.calibration is None else self.restored.half_width
+        evidence = evidence_of(restorer, self.pair.lr, delivered, half, self.pair.encoding.step)
+        held = None if half is None else coverage(hr, delivered, half, mask)
+        largest = None if half is None else largest_errors_held(hr, delivered, half, mask)
+        claim = restorer.claim(domain.group_kind)
+        checks = run_checks(domain, evidence)
+        if held is not None:
+            checks = (*checks, coverage_check(held, claim.alpha, largest_held=largest))
+        verdict = judge(
+            claim, checks, invisible_size_px=restorer.invisible_size_px, covered_share=covered_share(half, mask), software=software()
+        )
+        plain = self.images["bicubic"]
+        mask_hr = enlarge_mask(self.pair.lr.mask, restorer.operator.scale)
+        return RegionScore(
+            region=region,
+            methods=tuple(
+                MethodScore(method=name, psnr_db=psnr(image, hr, protocol, mask), ssim=ssim(image, hr, protocol, mask))
+                for name, image in self.images.items()
+            ),
+            coverage=held,
+            mean_width=None if half is None else mean_width(delivered, half, self.pair.hr.valid_range, mask),
+            largest_errors_held=largest,
+            lr_psnr_db=lr_psnr_db(evidence.residual, self.pair.lr.mask, protocol.data_range),
+            bicubic_lr_psnr_db=lr_psnr_db(residual_of(restorer, self.pair.lr, plain, mask_hr), self.pair.lr.mask, protocol.data_range),
+            residual_rms=_rms(evidence.residual[:, self.pair.lr.mask]),
+            residual_max=float(np.abs(evidence.residual[:, self.pair.lr.mask]).max()),
+            verdict=verdict,
+        )
+
+    def save(self, path: Path, restorer: Restorer) -> None:
+        """Keep the images for the report: float32, physical unit."""
+        from sr_core.trust.consistency import guess_map
+
+        delivered = self.images["model"]
+        mask_hr = enlarge_mask(self.pair.lr.mask, restorer.operator.scale)
+        np.savez(
+            path,
+            lr=self.pair.lr.pixels,
+            hr=self.pair.hr.pixels,
+            mask=self.pair.hr.mask,
+            bicubic=self.images["bicubic"],
+            sr=delivered,
+            half_width=self.restored.half_width,
+            residual=residual_of(restorer, self.pair.lr, delivered, mask_hr),
+            guess=guess_map(delivered, restorer.operator),
+        )
+
+
+def _rms(values: Float32Array) -> float:
+    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))

@@ -1,0 +1,150 @@
+"""One measurement to one delivered image: network, projection, valid range, interval. Every consumer goes through here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sr_core.errors import BundleError
+from sr_core.raster import BoolArray, Float32Array
+from sr_core.stages.regions import fill_invalid
+
+if TYPE_CHECKING:
+    from sr_core.trust.calibration import Calibration
+    from sr_core.trust.verdict import Claim
+
+VOUCHED = 0.10  # share of an object's peak that may be invisible to the measurement
+PINV_TOLERANCE = 1e-6  # relative tail of the projection's response that a window may lose
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A delivered image: `sr` and `half_width` (C, sH, sW), `spread` uncalibrated; physical unit, float32.
+
+    `half_width` is NaN wherever the calibration gives no interval.
+    """
+
+    sr: Float32Array
+    half_width: Float32Array
+    spread: Float32Array
+
+
+class Restorer:
+    """A bundle made ready to run.
+
+    Parameters
+    ----------
+    folder : a bundle; with `calibration.json` it gives intervals.
+    precision : "auto" (the one that was calibrated; without a calibration, bfloat16 where the device gains), "float32" or "bfloat16".
+
+    Attributes
+    ----------
+    calibration : the bundle's calibration, or None where it does not hold for the model as it is run.
+    uncalibrated : why there is none, as a clause; "" where there is one.
+
+    Raises
+    ------
+    BundleError
+        If the bundle cannot be read.
+    """
+
+    def __init__(self, folder: Path, precision: str = "auto", device: str | None = None) -> None:
+        from sr_core.bundle import Bundle
+        from sr_core.inference import Predictor
+        from sr_core.networks.precision import choose_precision, training_device
+        from sr_core.operators import operator_from
+        from sr_core.trust.calibration import Calibration
+
+        self.device = device or training_device()
+        self.bundle = Bundle.load(folder)
+        self.card = self.bundle.card
+        self.operator = operator_from(self.card.operator)
+        text = self.bundle.calibration_text
+        calibration = None if text is None else Calibration.from_json(text, str(folder / "calibration.json"))
+        if precision == "auto" and calibration is not None:
+            precision = calibration.settings.precision
+        self.precision = str(choose_precision(precision, self.device)).removeprefix("torch.")
+        self.predictor = Predictor(self.bundle, self.precision, device=self.device)
+        self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
+        self.calibration = self._calibration_of(calibration)
+
+    def _calibration_of(self, calibration: Calibration | None) -> Calibration | None:
+        """Keep a calibration only if it holds for the model as it is run here."""
+        if calibration is None:
+            self.uncalibrated = "there is no calibration"
+            return None
+        self.uncalibrated = calibration.mismatch(
+            weights=self.bundle.weights_hash, operator=self.operator.digest(), projection=self.card.projection,
+            precision=self.precision, estimator=self.estimator,
+        )  # fmt: skip
+        return None if self.uncalibrated else calibration
+
+    @property
+    def scale(self) -> int:
+        """SR pixels per LR pixel, per axis."""
+        return self.card.descriptor.scale
+
+    @property
+    def margin(self) -> int:
+        """LR pixels of context that a window needs on each side to come out as in the whole image."""
+        projection = self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale) if self.card.projection else 0
+        return int(self.predictor.halo + projection)
+
+    def restore(self, y: Float32Array, mask: BoolArray) -> Restored:
+        """Upscale a measurement.
+
+        Parameters
+        ----------
+        y : float32 (C, H, W), physical unit of the bundle.
+        mask : bool (H, W), True = measured.
+        """
+        prediction = self.predictor.predict(y, mask)
+        sr = self.project(prediction.mean, y, mask) if self.card.projection else prediction.mean
+        spread = prediction.spread
+        if spread is None:
+            raise BundleError(f"{self.bundle.folder} has no spread head", "a bundle whose spread phase has run", "Train it again.")
+        half_width = np.full_like(sr, np.nan) if self.calibration is None else self.calibration.half_width(spread)
+        return Restored(sr, half_width, spread)
+
+
+    def project(self, sr: Float32Array, y: Float32Array, mask: BoolArray) -> Float32Array:
+        """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""
+        import torch
+
+        filled = torch.from_numpy(np.ascontiguousarray(fill_invalid(y, mask)))
+        image = torch.from_numpy(np.ascontiguousarray(sr))
+        return self.operator.project(image, filled, self.card.valid_range, self.card.step).numpy()
+
+    def linear_filter(self, y: Float32Array, mask: BoolArray) -> Float32Array:
+        """Give what the bundle's fitted linear filter alone makes of a measurement, projected like the model's own output."""
+        import torch
+
+        net, card = self.bundle.net, self.card
+        filled = torch.from_numpy(np.ascontiguousarray((fill_invalid(y, mask) - np.float32(card.mean)) / np.float32(card.std)))
+        with torch.inference_mode():
+            base = net.base(filled[None].to(self.device))[0].cpu().numpy()
+        physical = base * np.float32(card.std) + np.float32(card.mean)
+        return self.project(physical, y, mask) if card.projection else physical
+
+    def claim(self, group_kind: str) -> Claim:
+        """Give what may be said of the intervals of this model as it is run."""
+        from sr_core.trust.claim import no_claim
+
+        if self.calibration is not None:
+            return self.calibration.claim()
+        return no_claim(self.uncalibrated, group_kind=group_kind, operator=self.operator.digest())
+
+    @property
+    def invisible_size_px(self) -> float:
+        """Smallest object (FWHM, HR px) that the measurement vouches for: of larger ones at most 10 % of the peak is unseen."""
+        sizes = np.arange(0.5, 16.01, 0.25)
+        seen = [float(size) for size in sizes if self.operator.invisible(float(size)) <= VOUCHED]
+        return min(seen, default=float(sizes[-1]))
+
+
+def upscale_array(folder: Path, y: Float32Array, mask: BoolArray | None = None, precision: str = "auto") -> Restored:
+    """Upscale one array with the bundle in `folder`: the shortest way in for a notebook."""
+    return Restorer(folder, precision).restore(y, np.ones(y.shape[1:], bool) if mask is None else mask)

@@ -1,0 +1,218 @@
+"""Training, from pairs to a network: read it from top to bottom.
+
+A run is a chain of checkpoints. Every phase takes one and gives the one at which the next phase starts, so a killed run
+goes on from the newest, wherever that lies, and ends bit for bit where it would have ended (same machine, same threads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sr_core.bundle import Curve
+from sr_core.errors import ShapeError
+from sr_core.log import Log
+from sr_core.networks import SRNet, fit, fit_energy
+from sr_core.operators import Operator
+from sr_core.patches import MemoryReader
+from sr_core.recipe import Recipe
+from sr_core.training.descent import Descent
+from sr_core.training.objectives import PixelObjective, SpreadObjective
+from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
+from sr_core.training.task import Task, WholePair
+from sr_core.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished network and how it came about.
+
+    Attributes
+    ----------
+    net : in evaluation mode, on the CPU, with a spread head.
+    mean, std : normalisation of its pixels, in the physical unit.
+    curve : losses, rates and validation figures by step.
+    notes : what a reader of the model should know, one sentence each.
+    family : "edsr", "srcnn", or "linear" where the guard chose the fitted filter.
+    val_psnr : PSNR in dB on validation images of "bicubic", "linear" and "network" (the last also where it lost); empty without any.
+    """
+
+    net: SRNet
+    mean: float
+    std: float
+    curve: Curve
+    notes: tuple[str, ...]
+    family: str
+    val_psnr: dict[str, float]
+
+
+def train_model(
+    store_train: MemoryReader,
+    val: Sequence[WholePair],
+    recipe: Recipe,
+    operator: Operator,
+    unit: str,
+    folder: Path,
+    log: Log,
+    device: str = "cpu",
+) -> Trained:
+    """Train a recipe's network.
+
+    Parameters
+    ----------
+    store_train : training patches in the physical unit.
+    val : whole validation images (LR, HR and their masks); they decide between network and linear filter.
+    recipe : all settings; its phases are `phases(recipe)`.
+    operator : the degradation that made the pairs.
+    unit : the pixels' physical unit, for sentences.
+    folder : keeps the checkpoints; what an interrupted run left there is taken up.
+    log : receives progress, metrics and sentences.
+    device : "cpu", "cuda" or "cuda:<n>".
+
+    Raises
+    ------
+    ShapeError
+        If there are no training patches, or none large enough for the linear filter.
+    RecipeError
+        If training diverges twice.
+    WorkspaceError
+        If a checkpoint cannot be written.
+    """
+    if len(store_train) == 0:
+        raise ShapeError("no training patches", "at least one", "Give more or larger training images, or smaller patches.")
+    task = Task(store_train, tuple(val), recipe, operator, device, log)
+    checkpoints = CheckpointFolder(folder, log)
+    checkpoint = _taken_up(task, checkpoints) or _nothing(task)
+
+    plan = phases(recipe)
+    while checkpoint.progress.phase < len(plan):
+        phase = plan[checkpoint.progress.phase]
+        if isinstance(phase, LinearPhase):
+            checkpoint = _linear(task, phase, checkpoint)
+        elif phase.kind == "pixel":
+            checkpoint = _pixel(task, phase, checkpoint, checkpoints, unit)
+        else:
+            checkpoint = _spread(task, phase, checkpoint, checkpoints)
+        checkpoints.save(checkpoint)
+
+    progress = checkpoint.progress
+    net = task.network(progress.family, spread=True)
+    net.load_state_dict(checkpoint.part("net"))
+    net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    net.requires_grad_(False)
+    return Trained(net.eval(), task.mean, task.std, Curve(points=progress.points), progress.notes, progress.family, dict(progress.scores))
+
+
+def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint | None:
+    found = checkpoints.load(task.fingerprint)
+    if found is None:
+        return None
+    plan, progress = phases(task.recipe), found.progress
+    where = f"{plan[progress.phase].words}, step {progress.step}" if progress.phase < len(plan) else "all phases are done"
+    task.log.say(f"Training goes on from a checkpoint ({where}).")
+    for point in progress.points:  # the log of this run is then whole, each point once
+        task.log.metric(point.name, point.value, point.step)
+    return found
+
+
+def _nothing(task: Task) -> Checkpoint:
+    return Checkpoint(Progress(fingerprint=task.fingerprint, phase=0, step=0, family=task.recipe.network.family), {})
+
+
+def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
+    """Solve the linear filter, and put it under the network that comes next."""
+    task.log.progress(phase.words, 0, 1)
+    weights = fit(task.training_pairs(), task.operator, task.recipe.network.linear_taps)
+    task.log.progress(phase.words, 1, 1)
+    net = task.network(start.progress.family, spread=False)
+    if net.filter is not None:
+        net.set_filter(weights)
+    notes = start.progress.notes
+    if task.upscaled and task.recipe.network.base == "linear":
+        notes += ("The network was trained on the HR grid, so its residual stands on the plain upscaling, not on the fitted filter.",)
+    return _next(start.progress.model_copy(update={"notes": notes}), net, weights)
+
+
+def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
+    """Train the residual; where the result does not beat the filter on validation images, the filter is the result."""
+    net = task.network(start.progress.family, spread=False)
+    net.load_state_dict(start.part("net"))
+    objective = PixelObjective(task, net, phase.loss)
+    task.log.say(f"The filter leaves a mean absolute error of {objective.size * task.std:.4g} {unit} for the network to learn.")
+    weights = start.tensors["filter"]
+    validation = Validation(task, _filtered(task, weights)) if task.val else None
+
+    judge = None if validation is None else partial(_judged, validation, objective)
+    progress = Descent(task, phase, objective, judge, checkpoints).run(net, start)
+    objective.deliver(net)
+    if validation is None:
+        return _next(_with_note(task, progress, "No validation images: the network was not compared with the linear filter."), net, weights)
+    return _guarded(task, progress, validation, net, weights)
+
+
+def _judged(validation: Validation, objective: PixelObjective, averaged: SRNet) -> dict[str, float]:
+    """Give the validation figures of a network that still gives residuals of size 1."""
+    objective.deliver(averaged)
+    got, base = validation.psnr(averaged), validation.baselines
+    return {"val/psnr_db": got, "val/gain_over_bicubic_db": got - base["bicubic"], "val/gain_over_linear_db": got - base["linear"]}
+
+
+def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet, weights: Tensor) -> Checkpoint:
+    """Keep the better of network and filter."""
+    scores = {**validation.baselines, "network": validation.psnr(net)}
+    progress = progress.model_copy(update={"scores": scores})
+    if scores["network"] > scores["linear"]:
+        return _next(progress, net, weights)
+    sentence = (
+        f"The network reaches {scores['network']:.2f} dB on the validation images, the fitted linear filter {scores['linear']:.2f} dB: "
+        "the model is the filter."
+    )
+    progress = _with_note(task, progress, sentence).model_copy(update={"family": "linear"})
+    return _next(progress, _filtered(task, weights), weights)
+
+
+def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder) -> Checkpoint:
+    """Teach a fresh head how large the finished network's errors are; the filter alone has no trunk and gets the heuristic."""
+    net, weights = task.network(start.progress.family, spread=False), start.tensors["filter"]
+    if net.trunk is None:
+        net.load_state_dict(start.part("net"))
+        images = task.val or task.training_pairs()
+        fit_energy(net, [(task.normalised(lr), task.normalised(hr), a.to(task.device), b.to(task.device)) for lr, hr, a, b in images])
+        return _next(start.progress, net, weights)
+    net.load_state_dict({name: tensor for name, tensor in start.part("net").items() if not name.startswith("spread_head.")})
+    for parameter in net.mean_parameters():
+        parameter.requires_grad_(False)
+    objective = SpreadObjective(task, net)
+    net.add_spread_head(task.stream("first weights", "spread head").initial_seed(), objective.size)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if start.progress.step == 0:
+        start = Checkpoint(start.progress, _named(net, weights))
+        checkpoints.save(start)
+    progress = Descent(task, phase, objective, None, checkpoints).run(net, start)
+    return _next(progress, net, weights)
+
+
+def _filtered(task: Task, weights: Tensor) -> SRNet:
+    net = task.network("linear", spread=True)
+    net.set_filter(weights.to(task.device))
+    return net
+
+
+def _next(progress: Progress, net: SRNet, weights: Tensor) -> Checkpoint:
+    """Give the checkpoint at which the following phase starts."""
+    return Checkpoint(progress.model_copy(update={"phase": progress.phase + 1, "step": 0, "slowed": 0}), _named(net, weights))
+
+
+def _named(net: SRNet, weights: Tensor) -> dict[str, Tensor]:
+    return {**{f"net/{name}": tensor for name, tensor in net.state_dict().items()}, "filter": weights}
+
+
+def _with_note(task: Task, progress: Progress, sentence: str) -> Progress:
+    task.log.say(sentence)
+    return progress.model_copy(update={"notes": (*progress.notes, sentence)})

@@ -1,0 +1,127 @@
+"""What a phase makes small: which parameters it moves, and the loss of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sr_core.losses import PIXEL_LOSSES, magnitude
+from sr_core.networks import SRNet
+from sr_core.networks.blocks import Conv
+from sr_core.training.task import Task
+
+MEASURING_BATCHES = 8  # batches on which the size of what is learnt is measured before a phase
+
+
+class Objective(Protocol):
+    """A loss on batches drawn from a generator."""
+
+    def parameters(self, net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
+        """Name the parameters that move."""
+
+    def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
+        """Draw a batch and give its loss, a scalar float32 tensor."""
+
+
+class PixelObjective:
+    """The distance of the residual from the true one, both divided by the true one's mean absolute value.
+
+    Parameters
+    ----------
+    task : what is trained on what.
+    net : gives the base, over which the residual is learnt.
+    loss : a name in `PIXEL_LOSSES`.
+
+    Notes
+    -----
+    The body learns numbers of size 1 whatever the image's unit, so one learning rate serves all; `deliver` then folds the
+    size into its last convolution. The size is measured on a stream of its own: the same in a resumed run.
+    """
+
+    def __init__(self, task: Task, net: SRNet, loss: str) -> None:
+        self._task = task
+        self._loss = PIXEL_LOSSES[loss]
+        draws = task.stream("size of the residual")
+        sizes = [self._target(net, *self._batch(draws, task.recipe.training.batch)).abs().mean() for _ in range(MEASURING_BATCHES)]
+        self.size = max(float(torch.stack(sizes).mean()), torch.finfo(torch.float32).tiny)
+
+    def parameters(self, net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
+        """Name all parameters but the spread head's."""
+        moved = {id(p) for p in net.mean_parameters()}
+        return ((name, p) for name, p in net.named_parameters() if id(p) in moved)
+
+    def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
+        """Draw a batch and give its loss: about 1 for a network that adds nothing (L1)."""
+        y, x = self._batch(generator, batch)
+        target = self._target(net, y, x) / self.size
+        with self._task.autocast():
+            residual = net.residual_of_upscaled(y) if self._task.upscaled else net.residual(y)
+        return self._loss(residual.float(), target)
+
+    def deliver(self, net: SRNet) -> None:
+        """Turn a network that gives residuals of size 1 into one that gives them in normalised units, in place."""
+        last = net.tail.steps()[-1] if net.tail is not None else None
+        if isinstance(last, Conv):
+            with torch.no_grad():
+                last.weight.mul_(self.size)
+                last.bias.mul_(self.size)
+
+    def _batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        y, x = self._task.reader.batch(generator, size)
+        return self._task.normalised(y), self._task.normalised(x)
+
+    @torch.no_grad()
+    def _target(self, net: SRNet, y: Tensor, x: Tensor) -> Tensor:
+        return x - (y if self._task.upscaled else net.base(y))
+
+
+class SpreadObjective:
+    """The squared distance of the spread from |x - z|, z being the delivered image: projected where it will be.
+
+    Parameters
+    ----------
+    task : what is trained on what.
+    net : the finished network; its mean is fixed.
+
+    Notes
+    -----
+    A patch lacks the surroundings on which projection and network depend near its border; a margin of it does not count.
+
+    References
+    ----------
+    Least squares of |error| gives its conditional mean; the trunk is frozen, so the mean stays as it is, bit for bit.
+    """
+
+    def __init__(self, task: Task, net: SRNet) -> None:
+        self._task = task
+        draws = task.stream("size of the error")
+        with torch.no_grad():
+            errors = [self._error(*self._means(net, *task.lr_batch(draws, task.recipe.training.batch))) for _ in range(MEASURING_BATCHES)]
+            sizes = [error[..., *task.interior(error)].abs().mean() for error in errors]
+        self.size = max(float(torch.stack(sizes).mean()), 1e-6)
+
+    def parameters(self, net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
+        """Name the spread head's parameters."""
+        moved = {id(p) for p in net.spread_parameters()}
+        return ((name, p) for name, p in net.named_parameters() if id(p) in moved)
+
+    def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
+        """Draw a batch and give its loss, in units of the mean error squared."""
+        y, x = self._task.lr_batch(generator, batch)
+        with self._task.autocast():
+            mean, spread = net.forward_spread(self._task.normalised(y))
+        error = self._error(mean.detach(), y, x)
+        inside = self._task.interior(error)
+        return magnitude(spread.float()[..., *inside] / self.size, error[..., *inside] / self.size)
+
+    def _means(self, net: SRNet, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with self._task.autocast():
+            return net(self._task.normalised(y)), y, x
+
+    def _error(self, mean: Tensor, y: Tensor, x: Tensor) -> Tensor:
+        """Give (x - z) in normalised units, from a normalised mean and a pair in physical units."""
+        delivered = self._task.delivered(mean.float() * self._task.std + self._task.mean, y)
+        return (x - delivered) / self._task.std

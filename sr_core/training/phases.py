@@ -1,0 +1,69 @@
+"""What is trained, one after the other, as data: a recipe becomes a list of phases, and the loop walks it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sr_core.recipe import Recipe
+from sr_core.records import Record
+
+
+class LinearPhase(Record):
+    """The linear filter, solved in closed form. It has no steps."""
+
+    kind: Literal["linear"] = "linear"
+    words: str = "fitting the linear filter"
+
+
+class DescentPhase(Record):
+    """A phase that makes gradient steps.
+
+    Attributes
+    ----------
+    kind : "pixel" trains the residual body; "spread" trains the spread head on the frozen trunk.
+    words : what progress calls it.
+    curve : first part of its metrics' names ("train" gives train/loss).
+    loss : name of a pixel loss (the spread phase has its own).
+    steps, batch : how many steps, of how many pairs.
+    optimiser, rate, warmup_steps, final_rate_share, clip_norm : how a step is made.
+    ema_decay : of the average that is kept as the result; 0 keeps the last step.
+    checkpoint_every, log_every : in steps.
+    validate_every : in steps; 0 never.
+    """
+
+    kind: Literal["pixel", "spread"]
+    words: str
+    curve: str
+    loss: Literal["l1", "l2", "charbonnier"] = "l1"
+    steps: int
+    batch: int
+    optimiser: Literal["adam", "muon"]
+    rate: float
+    warmup_steps: int
+    final_rate_share: float
+    clip_norm: float
+    ema_decay: float
+    checkpoint_every: int
+    log_every: int
+    validate_every: int
+
+
+Phase = LinearPhase | DescentPhase
+
+
+def phases(recipe: Recipe) -> tuple[Phase, ...]:
+    """Give a recipe's phases in order: linear, pixel (not for the linear family), spread (last, always)."""
+    plan, spread = recipe.training, recipe.spread
+    pixel = DescentPhase(
+        kind="pixel", words="training", curve="train", steps=plan.steps, batch=plan.batch,
+        optimiser=plan.optimiser, rate=plan.rate, warmup_steps=plan.warmup_steps, final_rate_share=plan.final_rate_share,
+        clip_norm=plan.clip_norm, ema_decay=plan.ema_decay,
+        checkpoint_every=plan.checkpoint_every, log_every=plan.log_every, validate_every=plan.validate_every,
+    )  # fmt: skip
+    head = DescentPhase(
+        kind="spread", words="training the spread head", curve="spread", steps=spread.steps, batch=plan.batch,
+        optimiser="adam", rate=spread.rate, warmup_steps=min(plan.warmup_steps, spread.steps // 10), final_rate_share=plan.final_rate_share,
+        clip_norm=plan.clip_norm, ema_decay=plan.ema_decay,
+        checkpoint_every=plan.checkpoint_every, log_every=plan.log_every, validate_every=0,
+    )  # fmt: skip
+    return (LinearPhase(), head) if recipe.network.family == "linear" else (LinearPhase(), pixel, head)

@@ -1,0 +1,77 @@
+"""How good a network is on whole validation images, beside the two baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sr_core.metrics import Protocol, psnr
+from sr_core.networks import SRNet
+from sr_core.operators import make_operator
+from sr_core.raster import windows
+from sr_core.training.task import Task, WholePair
+
+PIECE = 512  # LR pixels: larger images are judged in pieces, each as an image of its own
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Judges networks on a task's validation images.
+
+    Parameters
+    ----------
+    task : gives images, range and precision.
+    filtered : the fitted linear filter, as a network.
+
+    Notes
+    -----
+    PSNR is the mean over images; each pools its bands and usable pixels, without a border of `scale` pixels.
+    """
+
+    task: Task
+    filtered: SRNet
+
+    @cached_property
+    def baselines(self) -> Mapping[str, float]:
+        """PSNR in dB of "bicubic" interpolation and of the "linear" filter."""
+        bicubic = make_operator("bicubic", self.task.operator.scale)
+        return {"bicubic": self._mean(lambda y: bicubic.upscale(y)), "linear": self.psnr(self.filtered)}
+
+    def psnr(self, net: SRNet) -> float:
+        """Give a network's PSNR in dB."""
+        task = self.task
+
+        def predict(y: Tensor) -> Tensor:
+            with task.autocast():
+                mean: Tensor = net(task.normalised(y))
+            return mean.float() * task.std + task.mean
+
+        return self._mean(predict)
+
+    @cached_property
+    def _protocol(self) -> Protocol:
+        data_range = self.task.recipe.data_range or float(self.task.reader.data_range())
+        return Protocol(data_range=data_range, border=self.task.operator.scale[0])
+
+    @torch.no_grad()
+    def _mean(self, predict: Callable[[Tensor], Tensor]) -> float:
+        values = []
+        for lr, hr, _, mask in self._pieces():
+            sr = predict(lr[None].float().to(self.task.device))[0].cpu().numpy()
+            values.append(psnr(sr, hr.numpy(), self._protocol, mask.numpy().astype(bool)))
+        return float(np.mean(values))
+
+    def _pieces(self) -> Iterator[WholePair]:
+        scale, border = self.task.operator.scale[0], self.task.operator.scale[0]
+        for lr, hr, mask_lr, mask_hr in self.task.val:
+            for window in windows(*mask_lr.shape, PIECE):
+                rows, cols = window.slices()
+                fine_rows, fine_cols = window.scaled(scale).slices()
+                piece = lr[:, rows, cols], hr[:, fine_rows, fine_cols], mask_lr[rows, cols], mask_hr[fine_rows, fine_cols]
+                if bool(piece[3][border:-border, border:-border].any()):
+                    yield piece

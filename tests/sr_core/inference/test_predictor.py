@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sr_core.bundle import Bundle, BundleCard
+from sr_core.errors import BundleError, InputError, ShapeError
+from sr_core.inference import Predictor, fill_nearest
+from sr_core.networks import Descriptor, build
+from sr_core.operators import make_operator
+from sr_core.raster import Float32Array
+from sr_core.recipe import Recipe
+
+MEAN, STD = 120.0, 30.0
+
+
+def _bundle(seed: int = 5, **changes: Any) -> Bundle:
+    """A bundle in memory whose every weight is random, so that nothing hides behind a zero."""
+    scale = changes.get("scale", 2)
+    body: dict[str, Any] = {
+        "family": "edsr", "scale": scale, "width": 8, "blocks": 1, "linear_taps": 5, "spread": True,
+        "operator": make_operator("bicubic", scale).to_json(),
+    }  # fmt: skip
+    descriptor = Descriptor.model_validate(body | changes)
+    net = build(descriptor, seed)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    if net.filter is not None:
+        net.set_filter(0.05 * torch.randn(scale**2, 1, 5, 5, generator=generator))
+    card = BundleCard(
+        descriptor=net.descriptor, operator=descriptor.operator, mean=MEAN, std=STD, bands=("a",), unit="grey level",
+        valid_range=(0.0, 255.0), step=1.0, data_range=255.0, recipe=Recipe(domain="photo"), data="0" * 64, data_summary="made up",
+        parents=(), software="test", licence="CC0", credits=(), notes=(),
+    )  # fmt: skip
+    return Bundle(Path("nowhere"), card, net.eval(), "0" * 64)
+
+
+def _image(*shape: int, seed: int = 0) -> Float32Array:
+    return (MEAN + STD * np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
+
+
+def _difference(a: Float32Array | None, b: Float32Array | None) -> float:
+    assert a is not None and b is not None
+    return float(np.abs(a - b).max())
+
+
+class _ShortHalo(Predictor):
+    """A planted fault: the halo is one pixel short."""
+
+    @property
+    def halo(self) -> int:
+        return super().halo - 1
+
+
+@pytest.mark.parametrize("family", ["edsr", "srcnn", "linear"])
+@pytest.mark.parametrize("scale", [2, 3])
+def test_tiled_equals_whole_in_float32(family: str, scale: int) -> None:
+    bundle, y = _bundle(family=family, scale=scale), _image(2, 61, 74)
+    whole = Predictor(bundle, "float32").predict(y)
+    assert whole.mean.shape == (2, 61 * scale, 74 * scale)
+    for tile in (16, 33):
+        tiled = Predictor(bundle, "float32", tile=tile).predict(y)
+        assert _difference(tiled.mean, whole.mean) <= 1e-6 * STD + 2e-5  # 1e-6 normalised; 2e-5 is one float32 ulp at 255
+        assert _difference(tiled.spread, whole.spread) <= 1e-6 * STD
+
+
+@pytest.mark.parametrize("changes", [{}, {"blocks": 4, "width": 16}, {"bandwise": False, "channels": 2}, {"family": "srcnn"}, {"family": "linear"}])
+def test_tiled_equals_whole_bit_for_bit_in_bfloat16(changes: dict[str, Any]) -> None:
+    bundle, y = _bundle(**changes), _image(2, 70, 83)
+    whole = Predictor(bundle, "bfloat16").predict(y)
+    for tile in (24, 40, 64):
+        tiled = Predictor(bundle, "bfloat16", tile=tile).predict(y)
+        assert np.array_equal(tiled.mean, whole.mean)
+        assert np.array_equal(tiled.spread, whole.spread)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_halo_one_pixel_short_shows(precision: str) -> None:
+    bundle, y = _bundle(base="operator"), _image(1, 61, 74)
+    whole = Predictor(bundle, precision).predict(y)
+    tiled = _ShortHalo(bundle, precision, tile=16).predict(y)
+    assert _difference(tiled.mean, whole.mean) > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (5, 7)])
+def test_tiny_images_come_out(shape: tuple[int, int]) -> None:
+    prediction = Predictor(_bundle(), "float32").predict(_image(1, *shape))
+    assert prediction.mean.shape == (1, 2 * shape[0], 2 * shape[1])
+
+
+def test_untrained_linear_family_is_the_operators_upscaling_in_the_files_unit() -> None:
+    bundle = _bundle(family="linear", base="operator")
+    y = _image(3, 20, 22)
+    expected = make_operator("bicubic", 2).upscale(torch.from_numpy(y)[None])[0].numpy()
+    prediction = Predictor(bundle, "float32").predict(y)
+    assert prediction.mean.dtype == np.float32
+    assert _difference(prediction.mean, expected) < 1e-4
+
+
+def test_spread_is_in_the_files_unit() -> None:
+    bundle, y = _bundle(), _image(1, 12, 12)
+    spread = bundle.net.forward_spread(torch.from_numpy((y - MEAN) / STD)[None])[1][0].detach().numpy()
+    assert _difference(Predictor(bundle, "float32").predict(y).spread, spread * STD) < 1e-4
+
+
+def test_bands_do_not_depend_on_each_other() -> None:
+    bundle, y = _bundle(), _image(3, 18, 18)
+    predictor = Predictor(bundle, "float32")
+    assert _difference(predictor.predict(y).mean[1:2], predictor.predict(y[1:2]).mean) == 0
+
+
+def test_network_without_a_head_gives_no_spread() -> None:
+    assert Predictor(_bundle(spread=False), "float32").predict(_image(1, 10, 10)).spread is None
+
+
+def test_invalid_pixels_are_filled_from_the_nearest_valid_one() -> None:
+    y = np.array([[[1.0, np.nan, 3.0, np.nan, np.nan]]], np.float32)
+    filled = fill_nearest(y, np.isfinite(y[0]), 0.0)
+    assert filled[0, 0, [0, 2, 3, 4]].tolist() == [1.0, 3.0, 3.0, 3.0]
+    assert filled[0, 0, 1] in (1.0, 3.0)
+    assert fill_nearest(y, np.zeros((1, 5), bool), 9.0).tolist() == [[[9.0] * 5]]
+
+
+def test_what_lies_under_the_mask_does_not_matter() -> None:
+    predictor, y = Predictor(_bundle(), "float32"), _image(1, 20, 20)
+    mask = np.ones((20, 20), bool)
+    mask[3:7, 4:9] = False
+    one, other = y.copy(), y.copy()
+    one[:, ~mask], other[:, ~mask] = np.nan, -9999.0
+    assert np.array_equal(predictor.predict(one, mask).mean, predictor.predict(other, mask).mean)
+
+
+def test_margin_is_enough_for_a_window_next_to_nodata() -> None:
+    predictor, y = Predictor(_bundle(blocks=1), "float32"), _image(1, 90, 90)
+    mask = np.random.default_rng(3).random((90, 90)) > 0.6
+    whole = predictor.predict(y, mask).mean
+    top, size, margin = 40, 10, predictor.margin
+    cut = slice(top - margin, top + size + margin)
+    part = predictor.predict(y[:, cut, cut], mask[cut, cut]).mean
+    inner, place = slice(2 * margin, 2 * (margin + size)), slice(2 * top, 2 * (top + size))
+    valid = np.kron(mask[top : top + size, top : top + size], np.ones((2, 2), bool))
+    assert np.abs(part[0, inner, inner] - whole[0, place, place])[valid].max() < 1e-4
+
+
+def test_bad_input_is_refused_in_words() -> None:
+    predictor, y = Predictor(_bundle(), "float32"), _image(1, 10, 10)
+    with pytest.raises(ShapeError, match="one image"):
+        predictor.predict(y[0])
+    with pytest.raises(ShapeError, match="one image"):
+        predictor.predict(y, np.ones((9, 9), bool))
+    y[0, 4, 4] = np.nan
+    with pytest.raises(InputError, match="nodata"):
+        predictor.predict(y)
+    with pytest.raises(ShapeError, match="2 bands"):
+        Predictor(_bundle(bandwise=False, channels=2), "float32").predict(_image(3, 10, 10))
+
+
+def test_output_that_is_not_finite_is_an_error() -> None:
+    bundle = _bundle()
+    with torch.no_grad():
+        next(iter(bundle.net.mean_parameters())).fill_(float("nan"))
+    with pytest.raises(BundleError, match="not finite"):
+        Predictor(bundle, "float32").predict(_image(1, 10, 10))
+
+
+def test_large_images_are_tiled_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+    bundle = _bundle(family="linear", base="operator")
+    predictor = Predictor(bundle, "float32")
+    call = predictor._call
+
+    def watched(lr: torch.Tensor, with_spread: bool) -> Any:
+        shapes.append(tuple(lr.shape))
+        return call(lr, with_spread)
+
+    monkeypatch.setattr(predictor, "_call", watched)
+    predictor.predict(_image(1, 20, 512))
+    assert shapes == [(1, 1, 20, 512)]
+    shapes.clear()
+    predictor.predict(_image(1, 20, 513))
+    assert len(shapes) == 2

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale, halo, mirrored, skip
+from sr_core.operators import make_operator
+
+
+def _draw(block: Block) -> Block:
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for tensor in [*block.parameters(), *block.buffers()]:
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.1)  # positive: nothing cancels
+    return block.double()
+
+
+def _seen(block: Block, channels: int) -> int:
+    """Measure the halo: how far an LR pixel changes the output beyond its own cell."""
+    side = 41
+    centre = side // 2
+    flat = torch.ones(1, channels, side, side, dtype=torch.float64)
+    bumped = flat.clone()
+    bumped[..., centre, centre] += 1
+    with torch.no_grad():
+        changed = (block(bumped) - block(flat)).abs().amax(dim=(0, 1, 2)) > 1e-9
+    cells = changed.reshape(side, block.zoom).any(dim=1).nonzero().flatten()
+    return max(centre - int(cells[0]), int(cells[-1]) - centre)
+
+
+TREES = {
+    "one convolution": (lambda: Conv(2, 2, 3), 2, 1),
+    "two in a row": (lambda: Sequence(Conv(1, 4, 9), Activation("relu"), Conv(4, 1, 5)), 1, 6),
+    "a skip": (lambda: skip(Conv(3, 3, 3), Activation("relu"), Conv(3, 3, 3)), 3, 2),
+    "branches of unlike reach": (lambda: Concat(Conv(1, 2, 3), Conv(1, 2, 7)), 1, 3),
+    "a sum": (lambda: Add(Conv(1, 2, 1), Sequence(Conv(1, 3, 5), Conv(3, 2, 3))), 1, 3),
+    "shuffle, then 1 HR pixel": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 1, 3)), 1, 1),
+    "x4: 2 then 1 finer pixels are 1 LR pixel": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 4, 3), Shuffle(2), Conv(1, 1, 3)), 1, 1),
+    "x2: 3 HR pixels are 2 LR pixels": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 1, 7)), 1, 2),
+    "fixed": (lambda: FixedConv(torch.zeros(4, 1, 9, 9)), 1, 4),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_halo_is_what_a_perturbation_shows(name: str) -> None:
+    make, channels, expected = TREES[name]
+    block = _draw(make())
+    assert halo(block) == expected == _seen(block, channels)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_upscale_halo_is_what_a_perturbation_shows(scale: int) -> None:
+    block = Upscale(make_operator("bicubic", scale))
+    assert halo(block) == 2 == _seen(block, 1)
+    finer = Sequence(block, _draw(Conv(1, 1, 9)))
+    assert halo(finer) == _seen(finer, 1)
+
+
+def test_macs_count_each_block_on_its_own_grid() -> None:
+    tree = Sequence(Conv(1, 8, 3), skip(Conv(8, 8, 3)), Conv(8, 4, 1), Shuffle(2), Conv(1, 1, 5))
+    assert tree.macs() == 72 + 576 + 32 + 4 * 25
+    assert Concat(Conv(1, 2, 3), Conv(1, 2, 5)).macs() == 18 + 50
+
+
+def test_concat_and_add_by_value() -> None:
+    x = torch.tensor([[[[1.0, -2.0]]]])
+    assert Concat(Sequence(), Activation("relu"))(x).flatten().tolist() == [1.0, -2.0, 1.0, 0.0]
+    assert Add(Sequence(), Activation("square"))(x).flatten().tolist() == [2.0, 2.0]
+
+
+def test_convolution_is_torchs() -> None:
+    ours, theirs = Conv(3, 5, 3), nn.Conv2d(3, 5, 3, padding=1)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.rand(2, 3, 9, 11)
+    assert torch.equal(ours(x), theirs(x))
+
+
+def test_fixed_filter_of_sum_zero_sees_no_border_in_a_flat_image() -> None:
+    weight = torch.randn(4, 1, 9, 9, dtype=torch.float64)
+    weight -= weight.mean(dim=(-2, -1), keepdim=True)
+    assert FixedConv(weight)(torch.full((1, 1, 3, 7), 5.0, dtype=torch.float64)).abs().max() < 1e-12
+
+
+@settings(derandomize=True, max_examples=30, deadline=None)
+@given(height=st.integers(1, 7), width=st.integers(1, 7), margin=st.integers(0, 20))
+def test_mirroring_is_numpys_symmetric(height: int, width: int, margin: int) -> None:
+    x = torch.arange(float(height * width)).reshape(height, width)
+    import numpy as np
+
+    assert mirrored(x, margin).numpy().tolist() == np.pad(x.numpy(), margin, mode="symmetric").tolist()

@@ -1,0 +1,123 @@
+"""The gate: two questions, and every reason in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from toy import ToyDomain
+
+from sr_core.domain import Sensitivity
+from sr_core.evaluation import Evaluation, Method, MethodScore, RegionScore
+from sr_core.log import Silent
+from sr_core.metrics.protocol import Protocol
+from sr_core.raster import Window
+from sr_core.records import EvaluationRef, Group, Region
+from sr_core.stages.gate import gate, paired_gain
+from sr_core.trust.claim import make_claim
+from sr_core.trust.verdict import judge, limit
+
+DIGEST = "0" * 64
+
+
+def evaluation(rows: list[dict[Method, float]], *, one_group: bool, groups: int | None = None, failed: bool = False) -> Evaluation:
+    claim = make_claim(
+        coverages=[0.9, 0.92], pixels=[100, 100], alpha=0.1, delta=0.1, gamma=0.1, group_kind="place", one_group=one_group,
+        operator=DIGEST, operator_name="bicubic", calibration=DIGEST,
+    )  # fmt: skip
+    check = limit("residual rms", 9.0 if failed else 0.1, unit="1", threshold=1.0, source="physical", sentence="x")
+    regions = tuple(
+        RegionScore(
+            region=Region(
+                source=DIGEST, window=Window(0, 100 * i, 50, 50), one_group=one_group,
+                group=Group(kind="place", id="a" if one_group else str(i % (groups or len(rows)))),
+            ),
+            methods=tuple(MethodScore(method=m, psnr_db=v, ssim=0.9) for m, v in row.items()),
+            coverage=0.9, mean_width=1.0, largest_errors_held=0.2, lr_psnr_db=60, bicubic_lr_psnr_db=40, residual_rms=0.1,
+            residual_max=0.5, verdict=judge(claim, [check]),
+        )
+        for i, row in enumerate(rows)
+    )  # fmt: skip
+    return Evaluation(
+        domain="toy", unit="1", scale=2, operator="bicubic", group_kind="place", one_group=one_group,
+        protocol=Protocol(data_range=1.0, border=2), bundle=DIGEST, champion=None, claim=claim, notes=(), regions=regions,
+    )  # fmt: skip
+
+
+def decide(tmp_path: Path, content: Evaluation, sensitivity: Sensitivity | None = None, **more: str | None):  # noqa: ANN201
+    (tmp_path / "evaluation.json").write_text(content.to_json())
+    ref = EvaluationRef(path=tmp_path, hash=DIGEST)
+    settings = {"family": "edsr", "approved_by": None, "champion_level": None} | more
+    return gate(ToyDomain(sensitivity=sensitivity or Sensitivity()), ref, log=Silent(), **settings)
+
+
+def row(bicubic: float, linear: float, model: float, champion: float | None = None) -> dict[Method, float]:
+    scores: dict[Method, float] = {"bicubic": bicubic, "projected bicubic": bicubic + 0.3, "linear filter": linear, "model": model}
+    return scores if champion is None else scores | {"champion": champion}
+
+
+BETTER = [row(30, 31, 31.5), row(32, 33, 33.4), row(29, 30, 30.6)]
+
+
+def test_better_everywhere_is_promoted(tmp_path: Path) -> None:
+    decision = decide(tmp_path, evaluation(BETTER, one_group=False))
+    assert decision.register_it and decision.promote
+    assert "+0.50 dB over linear filter (lower bound +0.39 dB at 90 % over 3 groups)" in decision.sentence
+
+
+def test_one_scene_is_never_called_tested(tmp_path: Path) -> None:
+    decision = decide(tmp_path, evaluation(BETTER, one_group=True))
+    assert decision.promote
+    assert "worst +0.40 dB of 3, too few to test" in decision.sentence
+
+
+@pytest.mark.parametrize("model", [30.9, 31.0, 31.04])
+def test_no_better_than_the_filter_is_not_registered(tmp_path: Path, model: float) -> None:
+    decision = decide(tmp_path, evaluation([row(30, 31, model)] * 3, one_group=True))
+    assert not decision.register_it and not decision.promote
+    assert "not better" in decision.sentence and "linear filter" in decision.sentence
+
+
+def test_gain_within_noise_is_not_enough() -> None:
+    noisy = evaluation([row(30, 31, 33.5), row(30, 31, 30.2), row(30, 31, 31.1)], one_group=False)
+    gain = paired_gain(noisy, "linear filter")
+    assert gain.mean_db > 0.5 and gain.tested and not gain.better
+
+
+def test_linear_bundle_is_not_compared_with_itself(tmp_path: Path) -> None:
+    same = evaluation([row(30, 31, 31)] * 3, one_group=True)
+    assert decide(tmp_path, same, family="linear").register_it
+    assert not decide(tmp_path, same, family="edsr").register_it
+
+
+def test_worse_than_the_champion_is_challenger_only(tmp_path: Path) -> None:
+    content = evaluation([row(30, 31, 31.5, 31.6)] * 3, one_group=True).model_copy(update={"champion": DIGEST})
+    decision = decide(tmp_path, content)
+    assert decision.register_it and not decision.promote
+    assert "not better than the champion" in decision.sentence
+
+
+def test_too_few_groups_and_approval(tmp_path: Path) -> None:
+    careful = Sensitivity(minimum_test_groups=3, needs_approval=True, approver="a medical physicist")
+    decision = decide(tmp_path, evaluation(BETTER, one_group=True), careful)
+    assert decision.register_it and not decision.promote
+    assert decision.reasons == ("too few groups: 1 test place, 3 needed", "a person must approve: a medical physicist")
+    approved = decide(tmp_path, evaluation(BETTER, one_group=False), careful, approved_by="Dr X")
+    assert approved.promote and "Approved by Dr X." in approved.sentence
+
+
+def test_failed_check_blocks(tmp_path: Path) -> None:
+    decision = decide(tmp_path, evaluation(BETTER, one_group=False, failed=True))
+    assert not decision.register_it
+    assert "the checks failed on 3 of 3 test regions" in decision.sentence
+
+
+def test_weaker_claim_than_the_champions(tmp_path: Path) -> None:
+    decision = decide(tmp_path, evaluation(BETTER, one_group=False), champion_level="certified")
+    assert decision.register_it and not decision.promote
+    assert "weaker than the champion's 'certified'" in decision.sentence
+
+
+def test_nan_gain_is_never_better(tmp_path: Path) -> None:
+    decision = decide(tmp_path, evaluation([row(30, 31, float("nan"))] * 3, one_group=True))
+    assert not decision.register_it
