@@ -18,8 +18,13 @@ def domain_names() -> tuple[str, ...]:
     return tuple(sorted(point.name for point in _points()))
 
 
-def load_domain(name: str) -> Domain:
+def load_domain(name: str, upscaling_only: bool = False) -> Domain:
     """Load a domain by its name.
+
+    Parameters
+    ----------
+    upscaling_only : the images are not learned from; a domain that is stricter about training images
+        (`for_upscaling()`) then takes more of them.
 
     Raises
     ------
@@ -28,7 +33,10 @@ def load_domain(name: str) -> Domain:
     """
     for point in _points():
         if point.name == name:
-            return cast("Domain", point.load())
+            domain = point.load()
+            if upscaling_only and hasattr(domain, "for_upscaling"):
+                domain = domain.for_upscaling()
+            return cast("Domain", domain)
     known = ", ".join(domain_names()) or "none installed"
     raise InputError(f"domain {name!r}", f"one of {known}", "Choose one of them, or install the package that brings it.")
 

@@ -15,6 +15,7 @@ from sr_core.errors import InputError
 
 WORKSPACE_VARIABLE = "SR_WORKSPACE"
 DEFAULT_WORKSPACE = "var"
+LOCAL_API = "http://127.0.0.1:4200/api"
 OWN_TRACKING = "SR_TRACKING_URI"  # what we set MLFLOW_TRACKING_URI to; a different value there is the user's
 
 QUIET: Mapping[str, str] = {
@@ -60,8 +61,7 @@ def prepare(workspace: Path, embedded: bool) -> None:
         raise InputError(
             f"workspace {workspace} ({error.strerror})", "a folder that can be written", "Give another one with --workspace."
         ) from error
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    silence()
     os.environ.setdefault("PREFECT_HOME", str(home))
     os.environ[WORKSPACE_VARIABLE] = str(workspace)
     if embedded:
@@ -69,8 +69,13 @@ def prepare(workspace: Path, embedded: bool) -> None:
             os.environ["PREFECT_API_URL"] = ""
         for name, value in EMBEDDED.items():
             os.environ.setdefault(name, value)
-    os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
     set_tracking(os.environ, workspace)
+
+
+def silence() -> None:
+    """Switch all telemetry off."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
 
 
 def set_tracking(environment: MutableMapping[str, str], workspace: Path) -> str:

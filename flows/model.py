@@ -75,10 +75,14 @@ def _checked(model_input: Any, restorer: Restorer) -> Float32Array:
     if batch.ndim != 4 or 0 in batch.shape:
         raise ShapeError(f"input of shape {batch.shape}", "(N, C, H, W), no side 0", "Add the missing axes: array[None] for one image.")
     if batch.dtype != np.float32:
-        raise InputError(f"input of type {batch.dtype}", "float32, in the bundle's physical unit", "Convert it with array.astype('float32').")
+        raise InputError(
+            f"input of type {batch.dtype}", "float32, in the bundle's physical unit", "Convert it with array.astype('float32')."
+        )
     descriptor = restorer.card.descriptor
     if not descriptor.bandwise and batch.shape[1] != descriptor.channels:
-        raise ShapeError(f"input of {batch.shape[1]} bands", f"{descriptor.channels} bands", "Give the bands that the model was trained on, in order.")
+        raise ShapeError(
+            f"input of {batch.shape[1]} bands", f"{descriptor.channels} bands", "Give the bands that the model was trained on, in order."
+        )
     return batch
 
 

@@ -16,8 +16,23 @@ NAMES = ("sr-satellite", "sr-medical", "sr-face")
 VERBS = ("run", "inspect")
 # Options of `prefect deployment run|inspect` that are followed by a value: a name there is not the deployment.
 VALUED = frozenset(
-    "-p --param --params --tag --flow-run-name --start-in --start-at --job-variable -jv --id "
-    "--watch-timeout --watch-interval --profile --output -o".split()
+    [
+        "-p",
+        "--param",
+        "--params",
+        "--tag",
+        "--flow-run-name",
+        "--start-in",
+        "--start-at",
+        "--job-variable",
+        "-jv",
+        "--id",
+        "--watch-timeout",
+        "--watch-interval",
+        "--profile",
+        "--output",
+        "-o",
+    ]
 )
 
 
@@ -34,12 +49,12 @@ def written_out(argv: Sequence[str]) -> tuple[list[str], str | None]:
     position = verb + 1
     while position < len(arguments):
         token = arguments[position]
-        if token == "--":  # noqa: S105 -- the end of options, not a password
+        if token == "--":
             return arguments, None
         if token in VALUED:
             position += 2
             continue
-        if token == "--name":  # noqa: S105
+        if token == "--name":
             position += 1
             continue
         if not token.startswith("-"):

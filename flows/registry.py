@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,6 +37,27 @@ class Version(Record):
     def says(self) -> str:
         """Give name, number and aliases in one phrase."""
         return f"{self.name} version {self.number}" + (f" ({', '.join(self.aliases)})" if self.aliases else "")
+
+
+def open_registry(workspace: Path) -> Registry:
+    """Open the registry of a workspace, or the one that `MLFLOW_TRACKING_URI` names.
+
+    Raises
+    ------
+    RegistryError
+        If the workspace has none (nothing is made by looking).
+    """
+    from flows import environment
+
+    environment.silence()
+    uri = environment.set_tracking(os.environ, workspace)
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        raise RegistryError(
+            f"no registry in {workspace}", "a workspace in which a flow has run", "Run one first (sr demo), or give --workspace."
+        )
+    from flows.tracking import Tracking
+
+    return Registry(Tracking(uri, workspace / "mlflow"))
 
 
 class Registry:
@@ -73,6 +95,11 @@ class Registry:
             raise RegistryError(f"model {name!r}", f"a registered model ({names})", "Run a flow first, for instance: sr demo.")
         there = ", ".join(v.says() for v in known[:5])
         raise RegistryError(f"{name} {which!r}", f"a version or alias that exists ({there})", f"See: sr models show {name}")
+
+    def named(self, model: str) -> Version:
+        """Give a version by `NAME@ALIAS`, `NAME/NUMBER` or `NAME` (its champion)."""
+        name, _, which = model.partition("@") if "@" in model else model.partition("/")
+        return self.find(name, which or CHAMPION)
 
     def look(self, name: str, which: str | int) -> Version | None:
         """Give a version by its number or alias, or None."""
@@ -196,14 +223,20 @@ class Registry:
         beside = version.tags.get("champion_then", "none")
         now = str(present.number) if present is not None else "none"
         if gate == "refused":
-            raise RegistryError(f"{says}: {'; '.join(reasons(version)) or 'the gate refused it'}", "a version that passed the gate", "Train a better model.")
+            raise RegistryError(
+                f"{says}: {'; '.join(reasons(version)) or 'the gate refused it'}", "a version that passed the gate", "Train a better model."
+            )
         if "rolled_back" in version.tags and not by:
             raise RegistryError(f"{says} was rolled back", "a person who takes it back", "Name them with --approved-by.")
         if gate == "waits for approval" and not by:
-            raise RegistryError(f"{says} waits for approval: {'; '.join(reasons(version))}", "the name of who approves", "Give it with --approved-by.")
+            raise RegistryError(
+                f"{says} waits for approval: {'; '.join(reasons(version))}", "the name of who approves", "Give it with --approved-by."
+            )
         if beside != now and "rolled_back" not in version.tags:
             raise RegistryError(
-                f"{says} was judged beside champion {beside}, and the champion is now {now}", "a judgement beside the present champion", "Run its flow again."
+                f"{says} was judged beside champion {beside}, and the champion is now {now}",
+                "a judgement beside the present champion",
+                "Run its flow again.",
             )
 
     def _version(self, name: str, number: int) -> Version:

@@ -181,7 +181,9 @@ class MlflowLog:
             # MLflow raises its own, SQLAlchemy's, requests' and the operating system's errors; none of them may stop a training.
             if what not in self._warned:
                 self._warned.add(what)
-                warnings.warn(f"MLflow did not take {what} ({type(error).__name__}); the work goes on without", TrackingWarning, stacklevel=2)
+                warnings.warn(
+                    f"MLflow did not take {what} ({type(error).__name__}); the work goes on without", TrackingWarning, stacklevel=2
+                )
 
 
 def _quiet() -> None:

@@ -213,7 +213,8 @@ def probe_input(channels: int) -> Tensor:
 
 def _replay(net: SRNet, lr: Tensor) -> Tensor:
     with torch.inference_mode():
-        return net(lr).detach().clone().contiguous()
+        sr: Tensor = net(lr)
+    return sr.clone().contiguous()
 
 
 def _network(descriptor: Descriptor, tensors: dict[str, Tensor], where: str) -> SRNet:

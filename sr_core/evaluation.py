@@ -78,5 +78,6 @@ class Evaluation(Record):
             model, other = r.score("model"), r.score(reference)
             if model and other:
                 key = r.region.name if self.one_group else r.region.group.id
-                gains.setdefault(key, []).append(model.psnr_db - other.psnr_db)
+                equal = model.psnr_db == other.psnr_db  # two perfect images: inf - inf would be NaN
+                gains.setdefault(key, []).append(0.0 if equal else model.psnr_db - other.psnr_db)
         return {key: sum(values) / len(values) for key, values in gains.items()}

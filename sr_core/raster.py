@@ -75,27 +75,30 @@ class Encoding:
     scale, offset : float
         In the physical unit; scale is not 0.
     low, high : float
-        Smallest and largest *stored* value that means a measurement (nodata and padding codes excluded).
+        Smallest and largest *stored* value that means a measurement (nodata and padding codes excluded); cut to what an
+        integer type can hold, so that the default is the whole type.
     """
 
     dtype: str
     scale: float = 1.0
     offset: float = 0.0
-    low: float = 0.0
-    high: float = 0.0
+    low: float = -float("inf")
+    high: float = float("inf")
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.scale) or self.scale == 0 or not np.isfinite(self.offset):
             raise UnitError(f"scale {self.scale}, offset {self.offset}", "finite values, scale not 0", "Mend the file's header.")
+        if self.is_integer:
+            info = np.iinfo(self.dtype)
+            object.__setattr__(self, "low", max(self.low, float(info.min)))
+            object.__setattr__(self, "high", min(self.high, float(info.max)))
+        if not self.low < self.high:
+            raise UnitError(f"stored values {self.low:g} to {self.high:g}", f"low < high within {self.dtype}", "Mend the file's header.")
 
     @classmethod
     def of(cls, dtype: str, scale: float = 1.0, offset: float = 0.0) -> Encoding:
         """Make the encoding that uses the whole range of a stored type (float types: unbounded)."""
-        kind = np.dtype(dtype)
-        if kind.kind in "iu":
-            info = np.iinfo(kind)
-            return cls(dtype, scale, offset, float(info.min), float(info.max))
-        return cls(dtype, scale, offset, -float("inf"), float("inf"))
+        return cls(dtype, scale, offset)
 
     @property
     def is_integer(self) -> bool:

@@ -127,7 +127,9 @@ class Recipe(Record):
         try:
             return Recipe.model_validate(body)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+            faults = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+            )
             raise RecipeError(f"overrides {dict(overrides)}", "settings that agree", faults + ".") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -46,12 +47,18 @@ class Record(BaseModel):
             raise StoreError(f"{where} has no schema number", f"a {cls.__name__} record", "Delete it and run again.")
         if number > cls.schema_number:
             raise StoreError(
-                f"{where} has schema {number}", f"{cls.__name__} schema {cls.schema_number} or older", "Install a newer version of this package."
+                f"{where} has schema {number}",
+                f"{cls.__name__} schema {cls.schema_number} or older",
+                "Install a newer version of this package.",
             )
         try:
             return cls.model_validate_json(json.dumps(body))
         except ValidationError as error:
-            raise StoreError(f"{where} does not read as {cls.__name__} ({error.error_count()} faults)", "a record written by this package", "Delete it and run again.") from error
+            raise StoreError(
+                f"{where} does not read as {cls.__name__} ({error.error_count()} faults)",
+                "a record written by this package",
+                "Delete it and run again.",
+            ) from error
 
     def digest(self) -> Digest:
         """Give the sha256 of the canonical JSON."""
@@ -138,10 +145,13 @@ class Split(Record):
         SplitError
             With the two regions at fault.
         """
-        labelled = [(name, region) for name in SPLITS for region in self.part(name)]
-        for i, (name_a, a) in enumerate(labelled):
-            for name_b, b in labelled[i + 1 :]:
-                if name_a == name_b or a.group != b.group:
+        groups: dict[tuple[str, str], list[tuple[SplitName, Region]]] = {}
+        for name in SPLITS:
+            for region in self.part(name):
+                groups.setdefault((region.group.kind, region.group.id), []).append((name, region))
+        for labelled in groups.values():
+            for (name_a, a), (name_b, b) in itertools.combinations(labelled, 2):
+                if name_a == name_b:
                     continue
                 if not (a.one_group and b.one_group):
                     raise SplitError(f"group {a.group.id} is in {name_a} and in {name_b}", "a group on one side only", "Split again.")
@@ -171,8 +181,17 @@ class Manifest(Record):
     split: Split
 
     def source(self, sha256: Digest) -> Source:
-        """Give the source of a region by its hash."""
-        return next(source for source in self.sources if source.sha256 == sha256)
+        """Give the source of a region by its hash.
+
+        Raises
+        ------
+        StoreError
+            If the manifest has no such source.
+        """
+        for source in self.sources:
+            if source.sha256 == sha256:
+                return source
+        raise StoreError(f"source {sha256[:8]}", f"one of the manifest's {len(self.sources)} sources", "Ingest again: sr ingest.")
 
     def content_hash(self) -> Digest:
         """Give the hash of what was found and how it is split, whatever the paths."""

@@ -37,7 +37,7 @@ def split_by_group(
     SplitError
         If there is nothing to split, or one image must serve all parts and is too small for it.
     """
-    usable = [s for s in sources if min(s.shape[1:]) >= patch]
+    usable = [s for s in sources if min(side // scale * scale for side in s.shape[1:]) >= patch]
     if not usable:
         largest = max((s.shape for s in sources), key=lambda shape: shape[1] * shape[2], default=None)
         given = "no usable image" if largest is None else f"images of at most {largest[2]} x {largest[1]} px"
@@ -52,8 +52,12 @@ def split_by_group(
     elif count == 2:
         first, second = sorted(groups, key=lambda g: -_pixels(by_group[g]))
         train, val = _cut_val(by_group[first], align, gap, patch)
-        blocks = _blocks(max(by_group[second], key=lambda s: s.shape[1] * s.shape[2]), align, gap, Window(0, 0, 1, 1))
-        note = f"Only two {group_word}s: calibration and test are blocks of one {scene_word}, {gap} px apart; val is cut from the training images."
+        shared = max(by_group[second], key=lambda s: (s.shape[1] * s.shape[2], s.sha256))
+        blocks = _blocks(shared, align, gap, Window(0, 0, 1, 1))
+        note = (
+            f"Only two {group_word}s: calibration and test are blocks of one {scene_word}, {gap} px apart; "
+            "val is cut from the training images."
+        )
         split = Split(train=train, val=val, calibration=blocks[0::2], test=blocks[1::2], notes=(note,))
     elif count == 3:
         first, *rest = sorted(groups, key=lambda g: -_pixels(by_group[g]))
@@ -66,6 +70,9 @@ def split_by_group(
         parts = [groups[:held], groups[held : 2 * held], groups[2 * held : 2 * held + val_count], groups[2 * held + val_count :]]
         test, calibration, val, train = (tuple(r for g in part for r in _whole(by_group[g])) for part in parts)
         split = Split(train=train, val=val, calibration=calibration, test=test)
+    if small := len(sources) - len(usable):
+        note = f"{small} images smaller than one training patch ({patch} px) are left out."
+        split = split.model_copy(update={"notes": (*split.notes, note)})
     split.check(gap)
     return split
 
@@ -84,18 +91,23 @@ def _whole(sources: Sequence[Source]) -> tuple[Region, ...]:
 
 
 def _one_group(sources: Sequence[Source], align: int, gap: int, patch: int, group_word: str, scene_word: str) -> Split:
-    """Cut the largest image of the only group into all four parts; its other images, if any, only train."""
+    """Cut the largest image of the only group into all four parts.
+
+    Its other images are left out: they may show what the blocks show, and a claim would then rest on pixels seen in training.
+    """
     source = max(sources, key=lambda s: (s.shape[1] * s.shape[2], s.sha256))
     height, width = source.shape[1:]
     wide = width >= height
     side = max(width, height)
-    train_side = max(patch, int(side * TRAIN_SHARE)) // align * align
+    train_side = -(-max(patch, int(side * TRAIN_SHARE)) // align) * align
     train = Window(0, 0, height, train_side) if wide else Window(0, 0, train_side, width)
     blocks = _blocks(source, align, gap, train)
     note = (
         f"Only one {group_word}: train, val, calibration and test are blocks of one {scene_word}, {gap} px apart. "
         f"What is said of them is said of one {scene_word}."
     )
+    if len(sources) > 1:
+        note += f" The other {len(sources) - 1} images of the same {group_word} are left out."
     return Split(
         train=(Region(source=source.sha256, window=train, group=source.group, one_group=True),),
         val=blocks[0::4], calibration=blocks[1::4] + blocks[3::8], test=blocks[2::4] + blocks[7::8], notes=(note,),
@@ -103,7 +115,10 @@ def _one_group(sources: Sequence[Source], align: int, gap: int, patch: int, grou
 
 
 def _cut_val(sources: Sequence[Source], align: int, gap: int, patch: int) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
-    """Cut val from the end of the longer side of each training image that is large enough for it."""
+    """Cut val from the end of the longer side of each training image that is large enough for it.
+
+    All regions carry `one_group`: the group is on both sides, also where an image is too small to be cut.
+    """
     train: list[Region] = []
     val: list[Region] = []
     for s in sources:
@@ -112,7 +127,7 @@ def _cut_val(sources: Sequence[Source], align: int, gap: int, patch: int) -> tup
         val_side = max(MIN_BLOCK, side // 6) // align * align
         train_side = (side - gap - val_side) // align * align
         if train_side < patch:
-            train += [Region(source=s.sha256, window=Window(0, 0, height, width), group=s.group)]
+            train += [Region(source=s.sha256, window=Window(0, 0, height, width), group=s.group, one_group=True)]
             continue
         start = train_side + gap
         if width >= height:

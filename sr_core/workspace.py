@@ -11,6 +11,8 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -45,11 +47,12 @@ class Workspace:
         self.root = root.resolve()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            probe = self.root / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.root):
+                pass  # a folder may exist and still not be writable
         except OSError as error:
-            raise InputError(f"workspace {root} ({error.strerror})", "a folder that can be written", "Give another one with --workspace.") from error
+            raise InputError(
+                f"workspace {root} ({error.strerror})", "a folder that can be written", "Give another one with --workspace."
+            ) from error
 
     def once(
         self,
@@ -88,11 +91,10 @@ class Workspace:
                 log.say(f"{stage}: reused {key[:12]}, made by another run")
                 return found
             partial = final.with_suffix(".partial")
-            if partial.exists() and not resumable:
-                shutil.rmtree(partial)
+            _sweep(partial, keep=resumable)
             partial.mkdir(exist_ok=True)
             made = build(partial)
-            (partial / RECORD).write_text(made.model_copy(update={"path": Path(".")}).to_json())
+            (partial / RECORD).write_text(made.model_copy(update={"path": Path()}).to_json())
             publish(partial, final)
         finally:
             lock.release()
@@ -116,6 +118,17 @@ class Workspace:
         return digest
 
 
+def _sweep(partial: Path, keep: bool) -> None:
+    """Clear what a killed run left: all of it, or with `keep` only files and folders that are half-written themselves."""
+    if partial.exists() and not keep:
+        shutil.rmtree(partial)
+    for path in sorted(partial.rglob("*.partial"), reverse=True):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def _load(folder: Path, record: type[R]) -> R | None:
     path = folder / RECORD
     if not path.is_file():
@@ -132,21 +145,26 @@ def publish(partial: Path, final: Path) -> None:
         If the final path exists already.
     """
     for path in sorted(partial.rglob("*")):
-        if path.is_file():
+        if path.is_file() or path.is_dir():
             _fsync(path)
     _fsync(partial)
     if final.exists():
         raise WorkspaceError(f"{final} exists", "a free place for a result", "Remove it and run again.")
-    os.rename(partial, final)
+    partial.rename(final)
     _fsync(final.parent)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that at its name there is either the old content or all of the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    temporary.write_bytes(data)
-    _fsync(temporary)
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    try:
+        temporary.write_bytes(data)
+        _fsync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _fsync(path.parent)
 
 
 def _fsync(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,29 @@ class Candidate:
     path: Path
     root: Path | None = None
 
-    def check_inside(self) -> None:
-        """Refuse a link that leads out of the given folder.
+    @property
+    def shown(self) -> Path:
+        """The path as records can hold it: bytes that are no UTF-8 become question marks."""
+        return Path(os.fsencode(self.path).decode(errors="replace").replace("\ufffd", "?"))
+
+    def check(self) -> None:
+        """Refuse what cannot be a file of the given folder.
 
         Raises
         ------
         InputError
-            With the file's name.
+            For a link that leads out of the given folder or round in a circle, a name that is no UTF-8, or no regular file.
         """
-        if self.root is not None and not self.path.resolve().is_relative_to(self.root.resolve()):
+        if self.shown != self.path:
+            raise InputError(f"the name {self.shown.name} is no UTF-8", "a name of readable characters", "Rename it.")
+        try:
+            real = self.path.resolve()
+            outside = self.root is not None and not real.is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError) as error:
+            raise InputError(f"{self.path.name} is a link in a circle", "a file", "Leave it out.") from error
+        if outside:
             raise InputError(f"{self.path.name} is a link out of {self.root}", "files inside the given folder", "Give the file itself.")
-        if not self.path.is_file():
+        if not real.is_file():
             raise InputError(f"{self.path.name} is no regular file", "a file", "Leave it out.")
 
 

@@ -75,7 +75,7 @@ def discover_pictures(
     for done, candidate in enumerate(found, 1):
         path = candidate.path
         try:
-            candidate.check_inside()
+            candidate.check()
             source = picture_source(path, group, minimum_side, limit)
             if source.sha256 in seen:
                 raise InputError(
@@ -84,7 +84,7 @@ def discover_pictures(
             seen[source.sha256] = path
             sources.append(source)
         except (SRError, OSError) as error:
-            refusals.append(Refusal(path=path, error=type(error).__name__, sentence=str(error)))
+            refusals.append(Refusal(path=candidate.shown, error=type(error).__name__, sentence=str(error)))
         log.progress("read pictures", done, len(found))
     return sources, refusals
 
@@ -207,7 +207,7 @@ class PictureWriter:
             raise OutputError(f"values that are not finite at {window}", "a finite value at every usable pixel", "Use another model.")
         stored = self.encoding.encode(np.where(mask, mean, 0.0))
         self._picture.pixels[:, rows, cols] = np.where(mask, stored, 0)
-        if half_width is not None and self.plan.interval:
+        if half_width is not None and self.plan.interval and np.isfinite(half_width).any():
             if self._half_width is None:
                 self._half_width = np.full(self.shape, np.nan, np.float32)
             self._half_width[:, rows, cols] = np.where(mask, half_width, np.nan)
@@ -256,7 +256,7 @@ class PictureWriter:
     def _tags(self, verdict: Verdict) -> dict[str, str]:
         plan = self.plan
         named = {"sr-model": plan.model, "sr-operator": plan.operator, "sr-claim": plan.claim, "sr-verdict": verdict.sentence}
-        return named | {"sr-" + key.lower().removeprefix("sr_").removeprefix("sr-"): value for key, value in plan.tags.items()}
+        return named | {"sr-" + key.lower().removeprefix("sr_").removeprefix("sr-"): value for key, value in plan.tags.items() if value}
 
     def __enter__(self) -> Self:
         return self

@@ -37,7 +37,7 @@ class UniformBias:
         if not biases:
             return skipped(self.name, f"no uniform area of {ROI_PIXELS} pixels.", required=False)
         return limit(
-            self.name, max(biases), unit="HU" if hu else "of the body's level", threshold=BIAS_HU if hu else BIAS_SIGNAL,
+            self.name, float(np.max(biases)), unit="HU" if hu else "of the body's level", threshold=BIAS_HU if hu else BIAS_SIGNAL,
             fail_threshold=BIAS_FAIL_HU if hu else BIAS_FAIL_SIGNAL, severity="warn", source="physical", bicubic=0.0, where=evidence.where,
             sentence=f"change of mean over {len(biases)} uniform areas.",
         )  # fmt: skip
@@ -61,7 +61,8 @@ class Clipping:
         count = float(np.count_nonzero(at_end(evidence.z) & ~at_end(evidence.bicubic)))
         return limit(
             self.name, count / max(1, evidence.mask_hr.sum() * evidence.z.shape[0]), unit="of the pixels", threshold=0.0,
-            fail_threshold=0.001, severity="warn", source="exact", bicubic=0.0, where=evidence.where, sentence="new values at an end of the stored range.",
+            fail_threshold=0.001, severity="warn", source="exact", bicubic=0.0, where=evidence.where,
+            sentence="new values at an end of the stored range.",
         )  # fmt: skip
 
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from sr_core.trust.verdict import Check
 
 SENSITIVITY = Sensitivity(
-    minimum_level="empirical", minimum_test_groups=3, needs_approval=True, approver="a medical physicist", notice="Not for primary diagnosis."
+    minimum_level="empirical", minimum_test_groups=3, needs_approval=True, approver="a medical physicist",
+    notice="Not for primary diagnosis.",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass
 class MedicalDomain:
     """CT and MR in DICOM files.
 

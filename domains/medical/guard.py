@@ -83,6 +83,8 @@ def load(path: Path) -> Dataset:
         with quiet():
             dataset = _parse(path, data)
             dataset.decode()  # text now, so that a bad character set shows here and not in the writer
+            if "TransferSyntaxUID" not in dataset.file_meta:
+                raise InputError("the file does not say how it is encoded", "TransferSyntaxUID", REMEDY)
     except InputError:
         raise
     except (Exception, StopIteration) as error:  # RecursionError, MemoryError, anything a decoder or a codec throws

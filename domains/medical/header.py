@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from domains.medical.guard import MAX_SIDE
+from domains.medical.guard import MAX_SIDE, quiet
 from domains.medical.identity import patient_pseudonym, training_fault
 from sr_core.errors import InputError
 from sr_core.raster import Encoding
@@ -69,6 +69,16 @@ def header_of(dataset: Dataset, path: Path, sha256: Digest, size: int, *, declar
     InputError
         If it is not a single-frame greyscale CT or MR image with a place in space and a linear scale.
     """
+    try:
+        with quiet():  # values are converted when they are asked for, and the library warns of them by quoting them
+            return _header_of(dataset, path, sha256, size, declared, group_key)
+    except InputError:
+        raise
+    except (Exception, StopIteration) as error:
+        raise InputError(f"the header does not read ({type(error).__name__})", "valid attributes", "Export the file again.") from None
+
+
+def _header_of(dataset: Dataset, path: Path, sha256: Digest, size: int, declared: bool, group_key: str) -> SliceHeader:
     modality = MODALITIES.get(str(dataset.get("SOPClassUID")))
     if modality is None:
         raise InputError("not a CT or MR image object", "CT Image Storage or MR Image Storage", "Leave the file out.")

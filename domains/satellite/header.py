@@ -109,7 +109,7 @@ def open_tiff(path: Path) -> Any:
         raise InputError(f"{path} ({error.strerror})", "a file that can be read", "Check the path and its permissions.") from error
     if start not in TIFF_STARTS:
         given = f"{path.name} is empty" if not start else f"{path.name} is no TIFF file (it begins with {start!r})"
-        raise InputError(given, "a GeoTIFF", "Leave it out, or convert it: gdal_translate in out.tif")
+        raise InputError(given, "a GeoTIFF", "Leave it out, or convert it: rio convert in out.tif")
     try:
         with gdal_settings(), quiet():
             return rasterio.open(text, driver="GTiff")
@@ -147,7 +147,8 @@ def read_header(path: Path, dataset: Any) -> Header:
 def _check_bounds(path: Path, dataset: Any) -> None:
     count, height, width = dataset.count, dataset.height, dataset.width
     if not 1 <= count <= MAX_BANDS:
-        raise InputError(f"{path.name} has {count} bands", f"1 to {MAX_BANDS}", "Choose bands: gdal_translate -b 1 -b 2 in.tif out.tif")
+        remedy = "Choose bands: rio stack in.tif --bidx 1,2,3 out.tif"
+        raise InputError(f"{path.name} has {count} bands", f"1 to {MAX_BANDS}", remedy)
     kinds = set(dataset.dtypes)
     if len(kinds) > 1 or not kinds <= set(DTYPES):
         raise InputError(f"{path.name} has pixels of type {', '.join(sorted(kinds))}", "one of " + ", ".join(DTYPES), "Convert it first.")
@@ -163,7 +164,7 @@ def _check_bounds(path: Path, dataset: Any) -> None:
     together = count if dataset.profile.get("interleave") == "pixel" else 1
     block = rows * cols * together * np.dtype(dataset.dtypes[0]).itemsize
     if block > MAX_BLOCK_BYTES:
-        remedy = "Write it in tiles: gdal_translate -co TILED=YES in.tif out.tif"
+        remedy = "Write it in tiles: rio convert --co TILED=YES in.tif out.tif"
         raise InputError(f"{path.name} has blocks of {block >> 20} MiB", f"at most {MAX_BLOCK_BYTES >> 20} MiB", remedy)
 
 
@@ -180,9 +181,8 @@ def _georeference(path: Path, dataset: Any) -> tuple[Affine6 | None, str]:
 def _encoding(path: Path, dataset: Any, indexes: tuple[int, ...]) -> Encoding:
     pairs = {(float(dataset.scales[i - 1]), float(dataset.offsets[i - 1])) for i in indexes}
     if len(pairs) > 1:
-        raise InputError(
-            f"{path.name} has bands of different scale and offset ({len(pairs)} kinds)", "one for all bands", "Split the file by kind of band."
-        )
+        given = f"{path.name} has bands of different scale and offset ({len(pairs)} kinds)"
+        raise InputError(given, "one for all bands", "Split the file by kind of band.")
     scale, offset = pairs.pop()
     encoding = Encoding.of(dataset.dtypes[0], scale, offset)
     if not encoding.is_integer or dataset.nodata is None or not math.isfinite(dataset.nodata):

@@ -131,15 +131,16 @@ def discover(paths: Sequence[Path], log: Log, smallest_side: int = SMALLEST_SIDE
     for done, candidate in enumerate(candidate_files, 1):
         path = candidate.path
         try:
-            candidate.check_inside()
+            candidate.check()
             source, header = examine(path, smallest_side)
             if source.sha256 in seen:
-                raise InputError(f"{path.name} has the same content as {seen[source.sha256].name}", "every scene once", "Remove one of them.")
+                given = f"{path.name} has the same content as {seen[source.sha256].name}"
+                raise InputError(given, "every scene once", "Remove one of them.")
             seen[source.sha256] = path
             found.append(source)
             headers.append(header)
         except (SRError, OSError, rasterio.errors.RasterioError) as error:
-            refusals.append(Refusal(path=path, error=type(error).__name__, sentence=str(error)))
+            refusals.append(Refusal(path=candidate.shown, error=type(error).__name__, sentence=str(error)))
         log.progress("read scenes", done, len(candidate_files))
     places = name_places(headers, [source.sha256 for source in found])
     return [s.model_copy(update={"group": Group(kind=PLACE, id=p)}) for s, p in zip(found, places, strict=True)], refusals
@@ -154,7 +155,7 @@ def examine(path: Path, smallest_side: int = SMALLEST_SIDE) -> tuple[Source, Hea
         If it cannot be used.
     """
     if path.suffix.lower() in NOT_READ_YET:
-        remedy = f"Convert it: gdal_translate {path.name} {path.stem}.tif"
+        remedy = f"Convert it: rio convert {path.name} {path.stem}.tif"
         raise InputError(f"{path.name} is a {path.suffix.lower()} file", "a GeoTIFF (.tif, .tiff)", remedy)
     dataset = open_tiff(path)
     try:

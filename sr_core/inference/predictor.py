@@ -13,6 +13,7 @@ from torch import Tensor
 from sr_core.bundle import Bundle
 from sr_core.errors import BundleError, InputError, ShapeError
 from sr_core.inference.tiles import tiles
+from sr_core.networks import SRNet
 from sr_core.networks.precision import choose_precision, full_precision
 from sr_core.raster import BoolArray, Float32Array
 
@@ -56,7 +57,8 @@ class Predictor:
         self.tile = tile
         self.device = torch.device(device)
         self.precision = choose_precision(precision, device)
-        self.net = bundle.net.to(self.device).to(memory_format=torch.channels_last).eval()
+        net = bundle.net.eval().to(self.device)
+        self.net: SRNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def halo(self) -> int:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sr_core.networks.precision import full_precision
 from sr_core.operators import Operator
 
+SMALL = 20480  # values: PyTorch's own threshold between its two float32 convolutions on a CPU
 Reach = tuple[int, int]  # first and last pixel of an interval on one axis
 
 
@@ -74,8 +75,14 @@ class Conv(Block):
         return self.weight.numel()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve."""
-        return functional.conv2d(x, self.weight, self.bias, padding=self.side // 2)
+        """Convolve.
+
+        PyTorch computes a single small float32 image with another kernel than a large one, or than a batch, and the last bits differ:
+        a small window would not equal the whole. So a single small image is computed as a batch of two.
+        """
+        single = x.shape[0] == 1 and x.numel() <= SMALL and x.device.type == "cpu"
+        out = functional.conv2d(x.expand(2, -1, -1, -1) if single else x, self.weight, self.bias, padding=self.side // 2)
+        return out[:1] if single else out
 
 
 class FixedConv(Block):
@@ -137,7 +144,9 @@ class Activation(Block):
             case "relu":
                 return functional.relu(x)
             case "softplus":
-                return functional.softplus(x)
+                # log(1 + e^x) in float32 or wider. Not PyTorch's own: its last bit depends on where in memory a pixel lies.
+                wide = x.to(torch.promote_types(x.dtype, torch.float32))
+                return functional.relu(wide) + (-wide.abs()).exp().log1p()
             case "square":
                 return x * x
             case "sqrt":

@@ -18,7 +18,7 @@ def training_device() -> str:
 def bfloat16_gains(device: str) -> bool:
     """Say whether bfloat16 is computed by the device's own instructions; an emulated one is slower than float32."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     known = torch.cpu.get_capabilities()
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 

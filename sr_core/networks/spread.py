@@ -84,7 +84,7 @@ def fit_energy(net: SRNet, pairs: Iterable[tuple[Tensor, Tensor] | tuple[Tensor,
         line.bias.zero_()
         for lr, hr, *masks in pairs:
             mean, energy = net.forward_spread(lr[None].float())
-            use = torch.isfinite(hr)
+            use = torch.isfinite(hr) & torch.isfinite(mean[0])
             if len(masks) == 2:
                 use = use & masks[1].bool().expand_as(hr)
             e, a = energy[0][use].double().cpu(), (hr - mean[0])[use].abs().double().cpu()

@@ -59,7 +59,7 @@ def plan(factor: Factor, size: int, transposed: bool) -> Plan:
         block, step = lr_block, lr_block * scale
         first, length = offset, (lr_block - 1) * scale + taps
     outputs = hr_size if transposed else lr_size
-    starts = list(range(0, max(outputs - block, 0), block)) + [max(outputs - block, 0)]
+    starts = [*range(0, max(outputs - block, 0), block), max(outputs - block, 0)]
     runs: list[Run] = []
     inner: FloatArray | None = None
     for start in starts:
@@ -120,7 +120,7 @@ def _across(x: Tensor, cut: Plan | None, out: Tensor) -> None:
         matrix = _tensor(run, x.dtype)[1]
         part = x[..., run.in_start : run.in_start + cut.step * (run.count - 1) + cut.length].unfold(-1, cut.length, cut.step)
         made = torch.mm(part.reshape(-1, cut.length), matrix)
-        place = out[..., run.out_start : run.out_start + run.count * cut.block].unflatten(-1, (run.count, cut.block))
+        place = out[..., run.out_start : run.out_start + run.count * cut.block]
         place.copy_(made.view(place.shape))
 
 
@@ -149,10 +149,7 @@ def _strips(x: Tensor, down: Plan | None, side: Plan | None, transposed: bool, o
         for start in [*range(0, height - ROWS, ROWS), height - ROWS]:
             _across(x[:, start : start + ROWS], side, out[:, start : start + ROWS])
         return
-    if transposed:
-        wide = x.new_empty((count, down.length, out.shape[2]))
-    else:
-        wide = x.new_empty((count, down.block, width))
+    wide = x.new_empty((count, down.length, out.shape[2]) if transposed else (count, down.block, width))
     for run in down.runs:
         for k in range(run.count):
             strip = x[:, run.in_start + k * down.step : run.in_start + k * down.step + down.length]
@@ -181,10 +178,9 @@ def stable() -> bool:
     whole = matrix @ data
     for width in (16, 17, 31, 33, 64, 100, 257, 999):
         part = data[:, :width]
-        both = torch.stack([part, part])
-        if not torch.equal(matrix @ part, whole[:, :width]) or not torch.equal(torch.bmm(matrix.expand(2, -1, -1), both)[1], whole[:, :width]):
-            return False
-        if not torch.equal(part.T.contiguous() @ matrix.T.contiguous(), whole[:, :width].T):
+        several = torch.bmm(matrix.expand(2, -1, -1), torch.stack([part, part]))
+        across = part.T.contiguous() @ matrix.T.contiguous()
+        if not all(torch.equal(made, whole[:, :width]) for made in (matrix @ part, several[0], several[1], across.T)):
             return False
     # The same taps four pixels on: one row lower in the block, other zeros around them.
     moved = torch.cat([data[4:], data[:4]])

@@ -1,4 +1,4 @@
-"""Solves `A A^T z = y` on the LR grid: exactly by banded Cholesky factors, or by a short symmetric filter where float32 sees no difference."""
+"""Solves `A A^T z = y` on the LR grid: exactly by banded Cholesky factors, or by a short filter where float32 sees no difference."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILTER_TOLERANCE = 1e-7  # share of the pre-filter's weight that may be cut off:
 
 
 @lru_cache(maxsize=32)
-def _cholesky(factor: Factor, count: int) -> FloatArray:
+def cholesky(factor: Factor, count: int) -> FloatArray:
     """Give the lower banded Cholesky factor of `A A^T` for `count` LR pixels, borders included."""
     matrix = factor.sparse(factor.scale * count)
     gram = (matrix @ matrix.T).todia()
@@ -35,7 +35,7 @@ def solve(y: Tensor, rows: Factor, cols: Factor) -> Tensor:
     for factor, axis in ((rows, 1), (cols, 2)):
         if not factor.identity:
             lines = np.moveaxis(work, axis, 0)
-            solved = scipy.linalg.cho_solve_banded((_cholesky(factor, lines.shape[0]), True), lines.reshape(lines.shape[0], -1))
+            solved = scipy.linalg.cho_solve_banded((cholesky(factor, lines.shape[0]), True), lines.reshape(lines.shape[0], -1))
             work = np.moveaxis(solved.reshape(lines.shape), 0, axis)
     return torch.from_numpy(np.ascontiguousarray(work)).reshape(y.shape).to(y.device, y.dtype)
 
@@ -45,8 +45,8 @@ def solve_or_filter(y: Tensor, rows: Factor, cols: Factor) -> Tensor:
     if y.dtype == torch.float64 or not (rows.symmetric and cols.symmetric):
         return solve(y, rows, cols)
     one = Factor(1, 0, (1.0,))
-    filters = [one if factor.identity else prefilter(factor, FILTER_TOLERANCE) for factor in (rows, cols)]
-    return run(y, *filters)
+    row_filter, col_filter = (one if factor.identity else prefilter(factor, FILTER_TOLERANCE) for factor in (rows, cols))
+    return run(y, row_filter, col_filter)
 
 
 def tail(factor: Factor, reach: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,57 @@ from pathlib import Path
 import h5py
 
 from sr_core.errors import StoreError
+
+
+class _Sink(io.RawIOBase):
+    """The file that HDF5 writes to; it never fails, and keeps the first failure for us.
+
+    HDF5 2.0 crashes the process when a write fails while a file is being closed (disk full). So after a failure writes are
+    dropped, and the caller throws the file away.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._file = io.FileIO(handle, "r+b", closefd=False)
+        self.failure: OSError | None = None
+
+    def write(self, data: memoryview) -> int:  # type: ignore[override]
+        """Write all bytes, or remember why not."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while self.failure is None and done < len(view):
+            try:
+                done += self._file.write(view[done:])
+            except OSError as error:
+                self.failure = error
+        return len(view)
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read; what was never written reads as zeros."""
+        view = memoryview(buffer).cast("B")
+        done = 0
+        while done < len(view) and (count := self._file.readinto(view[done:])):
+            done += count
+        view[done:] = bytes(len(view) - done)
+        return len(view)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Give the position."""
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, or remember why not."""
+        try:
+            return self._file.truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+    def flush(self) -> None:
+        """Do nothing: writes are not buffered here."""
 
 
 @contextmanager
@@ -26,24 +78,25 @@ def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
         If the folder cannot be written (no such folder, disk full), or another process is writing this file.
     """
     partial = path.with_name(path.name + ".partial")
+    lock = _locked(path, partial)
+    sink = _Sink(lock)
     try:
-        lock = _locked(partial)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    try:
-        try:
-            with h5py.File(partial, "w", locking=False) as file:
-                yield file
-            os.fsync(lock)
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            if isinstance(error, StoreError):
-                raise
-            raise _unwritable(path, error) from error
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        sink.truncate(0)
+        with h5py.File(sink, "w") as file:
+            yield file
+        if sink.failure is None:
+            try:
+                os.fsync(lock)
+                partial.replace(path)
+            except OSError as error:
+                sink.failure = error
+        if sink.failure is not None:
+            raise _unwritable(path, sink.failure) from sink.failure
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if sink.failure is not None and not isinstance(error, StoreError):
+            raise _unwritable(path, sink.failure) from error  # what HDF5 makes of dropped writes says less
+        raise
     finally:
         os.close(lock)
     folder = os.open(path.parent, os.O_RDONLY)
@@ -53,17 +106,19 @@ def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
         os.close(folder)
 
 
-def _unwritable(path: Path, error: Exception) -> StoreError:
-    if isinstance(error, StoreError):
-        return error
-    reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    return StoreError(f"{path} cannot be written ({reason})", "a writable folder with room", "Make room or choose another, and run again.")
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be written ({error.strerror})", "a writable folder with room", "Make room or choose another, and run again."
+    )
 
 
-def _locked(partial: Path) -> int:
-    """Open and lock a partial file; a file that was renamed away while we waited for its lock is not ours."""
+def _locked(path: Path, partial: Path) -> int:
+    """Open and lock a partial file; one that its writer renamed before we had its lock is not ours, so open again."""
     while True:
-        handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _unwritable(path, error) from error
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if partial.exists() and os.path.samestat(os.fstat(handle), partial.stat()):

@@ -43,9 +43,11 @@ class RegionPictures:
         if self.half_width is not None:
             fine.add(self.half_width.shape)
         if len(fine) > 1 or self.lr.shape != self.residual.shape or self.lr.shape[0] != self.sr.shape[0]:
-            raise ShapeError(f"region {self.name}: HR {sorted(fine)}, LR {self.lr.shape}, residual {self.residual.shape}", "one image", "Give its arrays.")
+            coarse = f"LR {self.lr.shape}, residual {self.residual.shape}"
+            raise ShapeError(f"region {self.name}: HR {sorted(fine)}, {coarse}", "the arrays of one image", "Give those of one region.")
         if self.sr.shape[1] % self.lr.shape[1] or self.sr.shape[2] % self.lr.shape[2]:
-            raise ShapeError(f"region {self.name}: HR {self.sr.shape}, LR {self.lr.shape}", "a multiple", "Cut the region to whole LR pixels.")
+            given = f"region {self.name}: HR {self.sr.shape}, LR {self.lr.shape}"
+            raise ShapeError(given, "HR sides that are multiples of the LR sides", "Cut the region to whole LR pixels.")
 
     @property
     def scale(self) -> tuple[int, int]:

@@ -67,9 +67,12 @@ def four_pictures(region: RegionPictures, bands: Sequence[str]) -> tuple[Picture
         ("HR", "the high-resolution reference", region.hr, region.mask),
     )
     return tuple(
-        Picture(caption, png(_stretched(pixels[shown], low, high), mask), f"{caption} of region {region.name}: {words}", pixels.shape[2], pixels.shape[1])
+        Picture(
+            caption=caption, address=png(_stretched(pixels[shown], low, high), mask),
+            description=f"{caption} of region {region.name}: {words}", width=pixels.shape[2], height=pixels.shape[1],
+        )
         for caption, words, pixels, mask in sources
-    )
+    )  # fmt: skip
 
 
 def maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
@@ -138,7 +141,11 @@ def number(value: float | None, digits: int = 3) -> str:
         return "not a number"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}".replace("-", "−")
+    mantissa, _, exponent = f"{value:.{digits}g}".replace("-", "−").partition("e")
+    if not exponent:
+        return mantissa
+    power = str(int(exponent.replace("−", "-"))).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa} × 10{power}"
 
 
 def _stretched(pixels: Float32Array, low: npt.NDArray[np.floating], high: npt.NDArray[np.floating]) -> Bytes:

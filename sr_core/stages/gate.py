@@ -62,7 +62,6 @@ def paired_gain(evaluation: Evaluation, reference: Method) -> PairedGain:
     Blocks of one group are not independent: however many there are, their gain is never called tested.
     """
     gains = list(evaluation.gain_db(reference).values())
-    gains = [0.0 if math.isnan(g) else g for g in gains]  # inf - inf: both perfect
     mean = statistics.fmean(gains)
     tested = len(gains) >= ENOUGH_GROUPS and not evaluation.one_group
     if tested:
@@ -70,7 +69,7 @@ def paired_gain(evaluation: Evaluation, reference: Method) -> PairedGain:
 
         lower = mean - float(stats.t.ppf(CONFIDENCE, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
     else:
-        lower = min(gains)
+        lower = math.nan if any(math.isnan(g) for g in gains) else min(gains)
     return PairedGain(reference, mean, lower, len(gains), tested)
 
 

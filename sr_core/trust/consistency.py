@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Float64Array = npt.NDArray[np.float64]
 GUESS_SIGMA = 1.0  # HR px: the guess is drawn as a local root mean square over about 3 x 3 pixels
+WIDEST = 64.0  # HR px: objects beyond this size are no question of super-resolution
 
 
 @dataclass
@@ -186,7 +187,8 @@ def guess(z: Float32Array, operator: Operator, mask: BoolArray | None = None) ->
     ----------
     z : float32 (C, H, W), SR image, physical unit; sides are multiples of the operator's scale.
     operator : the known degradation.
-    mask : bool (H, W) or None; pixels outside take the value of the nearest one inside before, and come back as NaN.
+    mask : bool (H, W) or None; pixels outside, and those that are not finite, take the value of the nearest one inside
+        before, and come back as NaN.
 
     Returns
     -------
@@ -200,11 +202,11 @@ def guess(z: Float32Array, operator: Operator, mask: BoolArray | None = None) ->
     """
     import torch
 
-    filled = z if mask is None else _filled(z, mask)
-    image = torch.from_numpy(filled.astype(np.float64))
+    finite = np.isfinite(z).all(axis=0)
+    known = finite if mask is None else finite & mask
+    image = torch.from_numpy(_filled(z, known).astype(np.float64))
     part = (image - operator.pinv(operator.apply(image))).numpy().astype(np.float32)
-    if mask is not None:
-        part[:, ~mask] = np.nan
+    part[:, ~known] = np.nan
     return np.asarray(part, np.float32)
 
 
@@ -224,6 +226,27 @@ def guess_map(z: Float32Array, operator: Operator, mask: BoolArray | None = None
     with np.errstate(invalid="ignore", divide="ignore"):
         local = np.sqrt(np.maximum(energy / weight, 0.0))  # a filter may leave -1e-18: its root would be NaN
     return np.where(valid, local, np.nan).astype(np.float32)
+
+
+def smallest_vouched_size(operator: Operator, unseen: float = 0.10) -> float | None:
+    """Give the smallest object that the measurement vouches for: the FWHM at which at most `unseen` of its peak is invisible.
+
+    Returns
+    -------
+    float or None
+        HR pixels, rounded up to a tenth; None where it is wider than 64 px or the operator cannot be inverted.
+    """
+    if not operator.invertible:
+        return None
+    low, high = 0.0, 1.0
+    while operator.invisible(high) > unseen:
+        low, high = high, 2 * high
+        if high > WIDEST:
+            return None
+    while high - low > 0.02:
+        middle = (low + high) / 2
+        low, high = (middle, high) if operator.invisible(middle) > unseen else (low, middle)
+    return math.ceil(high * 10 - 1e-9) / 10
 
 
 def _filled(z: Float32Array, mask: BoolArray) -> Float32Array:

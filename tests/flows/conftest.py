@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from flows import environment
 from flows.registry import Registry
 from flows.tracking import Tracking
@@ -36,5 +37,3 @@ def registry(tracking: Tracking) -> Registry:
 @pytest.fixture
 def run_id(tracking: Tracking) -> str:
     return tracking.run("sr-test", "key", "test run")
-
-

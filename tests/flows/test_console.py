@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import io
 
-from flows.console import Notebook, RichLog
 from rich.console import Console
+
+from flows.console import Notebook, RichLog
 
 
 class Clock:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from flows.domains import domain_names, load_domain
 from sr_core.errors import InputError
 

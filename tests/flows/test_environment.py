@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from flows import environment
 from sr_core.errors import InputError
 
 WATCHED = (
-    *environment.QUIET, *environment.EMBEDDED, "PREFECT_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_ENABLE_ASYNC_LOGGING",
+    *environment.QUIET, *environment.EMBEDDED, "PREFECT_HOME", "MLFLOW_TRACKING_URI",
     environment.OWN_TRACKING, environment.WORKSPACE_VARIABLE,
 )  # fmt: skip
 

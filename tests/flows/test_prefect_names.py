@@ -3,10 +3,11 @@ from __future__ import annotations
 import sys
 
 import pytest
-from flows import prefect_names
-from flows.prefect_names import written_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from flows import prefect_names
+from flows.prefect_names import written_out
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,9 @@ def test_everything_else_is_left_alone(words: str) -> None:
     assert written_out(words.split()) == (words.split(), None)
 
 
-@given(st.lists(st.sampled_from(["prefect", "deployment", "run", "inspect", "sr-face", "--watch", "-p", "--tag", "x", "--", ""]), max_size=8))
+@given(
+    st.lists(st.sampled_from(["prefect", "deployment", "run", "inspect", "sr-face", "--watch", "-p", "--tag", "x", "--", ""]), max_size=8)
+)
 @settings(derandomize=True, max_examples=300)
 def test_at_most_one_word_changes_and_only_to_its_full_form(words: list[str]) -> None:
     after, name = written_out(words)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from flows.registry import Registry, Version
 from sr_core.errors import RegistryError
 

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 from flows.tracking import BATCH, MlflowLog, Tracking, TrackingWarning
 
 

@@ -87,7 +87,7 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
     raw = bytearray((folder / "weights.safetensors").read_bytes())
     raw[-3] ^= 1
     (folder / "weights.safetensors").write_bytes(bytes(raw))
-    with pytest.raises(BundleError, match="as bundle.json says"):
+    with pytest.raises(BundleError, match=r"as bundle\.json says"):
         Bundle.load(folder)
 
 
@@ -95,16 +95,19 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
 def test_missing_file_is_named_with_a_remedy(tmp_path: Path, name: str) -> None:
     folder = _saved(tmp_path)
     (folder / name).unlink()
-    with pytest.raises(BundleError, match=f"no file {name}.*train again"):
+    with pytest.raises(BundleError, match=rf"no file {name}.*train again"):
         Bundle.load(folder)
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no folder .*nowhere"):
+    with pytest.raises(BundleError, match=r"no folder .*nowhere"):
         Bundle.load(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(("name", "content"), [("bundle.json", b"{"), ("bundle.json", b"\xff\xfe"), ("weights.safetensors", b"PK\x03\x04"), ("weights.safetensors", b"")])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("bundle.json", b"{"), ("bundle.json", b"\xff\xfe"), ("weights.safetensors", b"PK\x03\x04"), ("weights.safetensors", b"")],
+)
 def test_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     folder = _saved(tmp_path)
     (folder / name).write_bytes(content)
@@ -116,7 +119,7 @@ def test_newer_schema_is_refused_in_words(tmp_path: Path) -> None:
     folder = _saved(tmp_path)
     card = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps(card | {"schema": 2}))
-    with pytest.raises(BundleError, match="schema 2; expected BundleCard schema 1 or older. Install a newer version"):
+    with pytest.raises(BundleError, match=r"schema 2; expected BundleCard schema 1 or older\. Install a newer version"):
         Bundle.load(folder)
 
 
@@ -133,7 +136,7 @@ def test_network_that_computes_something_else_here_is_refused(tmp_path: Path, mo
     folder = _saved(tmp_path)
     forward = SRNet.forward
     monkeypatch.setattr(SRNet, "forward", lambda net, y: forward(net, y) + 0.01)
-    with pytest.raises(BundleError, match="probe comes out 0.01 away.*Install the versions"):
+    with pytest.raises(BundleError, match=r"probe comes out 0\.01 away.*Install the versions"):
         Bundle.load(folder)
 
 

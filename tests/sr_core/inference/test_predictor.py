@@ -16,6 +16,7 @@ from sr_core.raster import Float32Array
 from sr_core.recipe import Recipe
 
 MEAN, STD = 120.0, 30.0
+ULP = 2e-5  # one step of float32 below 256
 
 
 def _bundle(seed: int = 5, **changes: Any) -> Bundle:
@@ -61,16 +62,27 @@ class _ShortHalo(Predictor):
 @pytest.mark.parametrize("family", ["edsr", "srcnn", "linear"])
 @pytest.mark.parametrize("scale", [2, 3])
 def test_tiled_equals_whole_in_float32(family: str, scale: int) -> None:
-    bundle, y = _bundle(family=family, scale=scale), _image(2, 61, 74)
+    bundle, y = _bundle(family=family, scale=scale), _image(2, 61, 140)
     whole = Predictor(bundle, "float32").predict(y)
     assert whole.mean.shape == (2, 61 * scale, 74 * scale)
-    for tile in (16, 33):
+    for tile in (16, 33, 128):
         tiled = Predictor(bundle, "float32", tile=tile).predict(y)
-        assert _difference(tiled.mean, whole.mean) <= 1e-6 * STD + 2e-5  # 1e-6 normalised; 2e-5 is one float32 ulp at 255
+        assert _difference(tiled.mean, whole.mean) <= 1e-6 * STD + ULP
         assert _difference(tiled.spread, whole.spread) <= 1e-6 * STD
 
 
-@pytest.mark.parametrize("changes", [{}, {"blocks": 4, "width": 16}, {"bandwise": False, "channels": 2}, {"family": "srcnn"}, {"family": "linear"}])
+def test_tiled_equals_whole_bit_for_bit_in_float32_for_a_large_network() -> None:
+    bundle, y = _bundle(blocks=4, width=32), _image(1, 150, 173)
+    whole = Predictor(bundle, "float32").predict(y)
+    for tile in (8, 64, 128):
+        tiled = Predictor(bundle, "float32", tile=tile).predict(y)
+        assert np.array_equal(tiled.mean, whole.mean)
+        assert np.array_equal(tiled.spread, whole.spread)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"blocks": 4, "width": 16}, {"bandwise": False, "channels": 2}, {"family": "srcnn"}, {"family": "linear"}]
+)
 def test_tiled_equals_whole_bit_for_bit_in_bfloat16(changes: dict[str, Any]) -> None:
     bundle, y = _bundle(**changes), _image(2, 70, 83)
     whole = Predictor(bundle, "bfloat16").predict(y)
@@ -185,3 +197,14 @@ def test_large_images_are_tiled_by_themselves(monkeypatch: pytest.MonkeyPatch) -
     shapes.clear()
     predictor.predict(_image(1, 20, 513))
     assert len(shapes) == 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_gpu_gives_what_the_cpu_gives(precision: str) -> None:
+    y = _image(2, 61, 74)
+    on_cpu = Predictor(_bundle(), precision).predict(y)
+    on_gpu = Predictor(_bundle(), precision, device="cuda").predict(y)
+    allowed = STD * (1e-5 if precision == "float32" else 2e-2)  # shortened (TF32) products would miss the first
+    assert _difference(on_gpu.mean, on_cpu.mean) <= allowed
+    assert _difference(on_gpu.spread, on_cpu.spread) <= allowed

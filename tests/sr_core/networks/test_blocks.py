@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -38,7 +39,7 @@ TREES = {
     "branches of unlike reach": (lambda: Concat(Conv(1, 2, 3), Conv(1, 2, 7)), 1, 3),
     "a sum": (lambda: Add(Conv(1, 2, 1), Sequence(Conv(1, 3, 5), Conv(3, 2, 3))), 1, 3),
     "shuffle, then 1 HR pixel": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 1, 3)), 1, 1),
-    "x4: 2 then 1 finer pixels are 1 LR pixel": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 4, 3), Shuffle(2), Conv(1, 1, 3)), 1, 1),
+    "x4 in two stages": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 4, 3), Shuffle(2), Conv(1, 1, 3)), 1, 1),
     "x2: 3 HR pixels are 2 LR pixels": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 1, 7)), 1, 2),
     "fixed": (lambda: FixedConv(torch.zeros(4, 1, 9, 9)), 1, 4),
 }
@@ -59,6 +60,16 @@ def test_upscale_halo_is_what_a_perturbation_shows(scale: int) -> None:
     assert halo(finer) == _seen(finer, 1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [("nearest", {}), ("box", {}), ("bilinear", {}), ("gaussian", {"sigma": 1.0, "taps": 7}), ("mtf", {"value": 0.25})],
+)
+@pytest.mark.parametrize("scale", [2, 3])
+def test_upscale_halo_is_exact_for_every_operator(kind: str, parameters: dict[str, float], scale: int) -> None:
+    block = Upscale(make_operator(kind, scale, **parameters))
+    assert halo(block) == _seen(block, 1)
+
+
 def test_macs_count_each_block_on_its_own_grid() -> None:
     tree = Sequence(Conv(1, 8, 3), skip(Conv(8, 8, 3)), Conv(8, 4, 1), Shuffle(2), Conv(1, 1, 5))
     assert tree.macs() == 72 + 576 + 32 + 4 * 25
@@ -71,11 +82,34 @@ def test_concat_and_add_by_value() -> None:
     assert Add(Sequence(), Activation("square"))(x).flatten().tolist() == [2.0, 2.0]
 
 
-def test_convolution_is_torchs() -> None:
+@pytest.mark.parametrize("count", [1, 2])
+def test_convolution_is_torchs(count: int) -> None:
     ours, theirs = Conv(3, 5, 3), nn.Conv2d(3, 5, 3, padding=1)
     ours.load_state_dict(theirs.state_dict())
-    x = torch.rand(2, 3, 9, 11)
-    assert torch.equal(ours(x), theirs(x))
+    x = torch.rand(count, 3, 9, 11)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("maps", [(1, 32), (8, 8), (32, 32), (32, 1)])
+def test_small_window_of_a_convolution_is_the_large_ones_bit_for_bit(maps: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    block = Conv(*maps, 3)
+    block.initialise(generator)
+    block = block.to(memory_format=torch.channels_last)
+    x = torch.randn(1, maps[0], 160, 150, generator=generator).to(memory_format=torch.channels_last)
+    whole = block(x)
+    for side in (7, 21, 33, 140):
+        part = block(x[..., :side, :side].contiguous(memory_format=torch.channels_last))
+        assert torch.equal(part[..., :-1, :-1], whole[..., : side - 1, : side - 1])
+
+
+def test_softplus_is_torchs_at_every_size_and_the_same_wherever_a_pixel_lies() -> None:
+    x = torch.linspace(-60, 60, 1003)
+    softplus = Activation("softplus")
+    assert torch.allclose(softplus(x), nn.functional.softplus(x.double()).float(), rtol=1e-6, atol=0)
+    for start in range(1, 40):
+        assert torch.equal(softplus(x[start:].clone()), softplus(x)[start:])
+    assert softplus(x.bfloat16()).dtype == torch.float32
 
 
 def test_fixed_filter_of_sum_zero_sees_no_border_in_a_flat_image() -> None:
@@ -88,6 +122,4 @@ def test_fixed_filter_of_sum_zero_sees_no_border_in_a_flat_image() -> None:
 @given(height=st.integers(1, 7), width=st.integers(1, 7), margin=st.integers(0, 20))
 def test_mirroring_is_numpys_symmetric(height: int, width: int, margin: int) -> None:
     x = torch.arange(float(height * width)).reshape(height, width)
-    import numpy as np
-
     assert mirrored(x, margin).numpy().tolist() == np.pad(x.numpy(), margin, mode="symmetric").tolist()

@@ -13,7 +13,9 @@ def test_auto_follows_the_device_and_words_are_obeyed() -> None:
     assert choose_precision("bfloat16", "cpu") == torch.bfloat16
 
 
-@pytest.mark.parametrize(("known", "gains"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_f": True}, False), ({}, False)])
+@pytest.mark.parametrize(
+    ("known", "gains"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx512_f": True}, False), ({}, False)]
+)
 def test_bfloat16_needs_the_cpus_own_instructions(monkeypatch: pytest.MonkeyPatch, known: dict[str, bool], gains: bool) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known)
     assert bfloat16_gains("cpu") is gains

@@ -134,12 +134,16 @@ def test_plural(kind: str, expected: str) -> None:
     assert plural(kind) == expected
 
 
-@pytest.mark.parametrize(("level", "n", "kind"), [("certified", 21, "place"), ("certified", 30, "block of one scene"), ("empirical", 1, "place")])
+@pytest.mark.parametrize(
+    ("level", "n", "kind"),
+    [("certified", 21, "place"), ("certified", 30, "block of one scene"), ("empirical", 1, "place"), ("empirical", 22, "place")],
+)
 def test_a_level_that_is_not_earned_cannot_be_written(level: str, n: int, kind: str) -> None:
     with pytest.raises(ValidationError):
         Claim(
-            level=level, text="", alpha=0.1, delta=0.1, gamma=0.1, n=n, n_min=22, group_kind=kind, operator=OPERATOR, calibration=CALIBRATION
-        )
+            level=level, text="", alpha=0.1, delta=0.1, gamma=0.1, n=n, n_min=22, group_kind=kind, operator=OPERATOR,
+            calibration=CALIBRATION,
+        )  # fmt: skip
 
 
 def test_levels_are_ordered() -> None:

@@ -1,0 +1,77 @@
+"""The photo domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.recipe import Recipe
+from sr_core.records import Refusal, Source, Split
+
+if TYPE_CHECKING:
+    from sr_core.log import Log
+    from sr_core.operators import Operator
+    from sr_core.raster import Scene, SceneWriter
+    from sr_core.trust.verdict import Check
+
+
+class Photo:
+    """Picture files in, the same format out; what a split may not cut is a picture."""
+
+    name: str = "photo"
+    group_kind: str = "picture"
+    sensitivity: Sensitivity = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
+
+    def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
+        """Find pictures; see `domains.photo.read.discover`."""
+        from domains.photo.read import discover
+
+        return discover(paths, log)
+
+    def open(self, source: Source) -> Scene:
+        """Open a picture."""
+        from domains.photo.read import open_picture
+
+        return open_picture(source)
+
+    def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
+        """Start an upscaled picture."""
+        from domains.photo.write import create
+
+        return create(like, plan)
+
+    def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
+        """Split by picture."""
+        from domains.photo.split import split
+
+        return split(sources, scale, gap, seed)
+
+    def operators(self) -> Mapping[str, Callable[[int], Operator]]:
+        """Give the named degradations: bicubic, box."""
+        from domains.photo.degrade import OPERATORS
+
+        return dict(OPERATORS)
+
+    def recipe(self) -> Recipe:
+        """Give the default recipe: band-wise EDSR of 8 blocks of 32 features over the fitted linear filter, x2, bicubic.
+
+        PSNR and SSIM assume the 8-bit range, as papers do.
+        """
+        return Recipe(domain="photo", data_range=255.0)
+
+    def checks(self) -> Sequence[Check]:
+        """Give no more than the general checks."""
+        from domains.photo.checks import checks
+
+        return checks()
+
+    def demo(self, folder: Path) -> list[Path]:
+        """Copy five pictures from the package scikit-image."""
+        from domains.photo.demo import demo
+
+        return demo(folder)
+
+
+DOMAIN = Photo()

@@ -1,0 +1,77 @@
+"""The satellite domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.recipe import Recipe
+from sr_core.records import Refusal, Source, Split
+
+if TYPE_CHECKING:
+    from sr_core.log import Log
+    from sr_core.operators import Operator
+    from sr_core.raster import Scene, SceneWriter
+    from sr_core.trust.verdict import Check
+
+
+class Satellite:
+    """GeoTIFF scenes in, Cloud Optimized GeoTIFFs out; what a split may not cut is a place."""
+
+    name: str = "satellite"
+    group_kind: str = "place"
+    sensitivity: Sensitivity = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
+
+    def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
+        """Find GeoTIFFs; see `domains.satellite.read.discover`."""
+        from domains.satellite.read import discover
+
+        return discover(paths, log)
+
+    def open(self, source: Source) -> Scene:
+        """Open a scene for windowed reading, with a file handle of its own."""
+        from domains.satellite.read import GeoTiffScene
+
+        return GeoTiffScene(source)
+
+    def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
+        """Start an upscaled scene."""
+        from domains.satellite.write import CogWriter
+
+        return CogWriter(like, plan)
+
+    def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
+        """Split by place."""
+        from domains.satellite.split import split
+
+        return split(sources, scale, gap, seed)
+
+    def operators(self) -> Mapping[str, Callable[[int], Operator]]:
+        """Give the named degradations: bicubic, mtf, box."""
+        from domains.satellite.degrade import OPERATORS
+
+        return dict(OPERATORS)
+
+    def recipe(self) -> Recipe:
+        """Give the default recipe: band-wise EDSR of 8 blocks of 32 features over the fitted linear filter, x2, bicubic.
+
+        The range that PSNR assumes is measured on the training pixels, since the brightest cloud of a scene says nothing of it.
+        """
+        return Recipe(domain="satellite", data_range=None)
+
+    def checks(self) -> Sequence[Check]:
+        """Give the checks of reflectance and spectrum."""
+        from domains.satellite.checks import checks
+
+        return checks()
+
+    def demo(self, folder: Path) -> list[Path]:
+        """Write a real Sentinel-2 cut from the package spyndex."""
+        from domains.satellite.demo import demo
+
+        return demo(folder)
+
+
+DOMAIN = Satellite()

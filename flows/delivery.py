@@ -1,0 +1,50 @@
+"""Upscaled images as results of the workspace: an image and a bundle that met before are not run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sr_core.domain import Domain
+from sr_core.log import Log
+from sr_core.records import Digest, Source, UpscaleRef
+from sr_core.workspace import Workspace, folder_sha256
+
+VERSION = 1
+KEPT_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".dcm")  # formats that are written as they were read
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Files of one upscaled image and its verdict's sentence."""
+
+    files: tuple[Path, ...]
+    verdict: str
+
+
+def output_name(source: Source, scale: int) -> str:
+    """Give the file name (for a series: folder name) of an upscaled image: `scene.tif` at x2 becomes `scene_x2.tif`."""
+    path = source.path
+    if path.is_dir() and path.suffix != ".SAFE":
+        return f"{path.name}_x{scale}"
+    suffix = path.suffix if path.suffix.lower() in KEPT_SUFFIXES else ".tif"
+    return f"{path.stem}_x{scale}{suffix}"
+
+
+def deliver(domain: Domain, source: Source, bundle: Path, bundle_hash: Digest, *, workspace: Workspace, log: Log) -> Delivered:
+    """Upscale one image into the workspace, or give what is there."""
+    inputs = {"source": source.sha256, "name": source.path.name, "bundle": bundle_hash}
+
+    def build(folder: Path) -> UpscaleRef:
+        from sr_core.stages.restore import Restorer
+        from sr_core.stages.upscale import upscale
+
+        restorer = Restorer(bundle)
+        made = upscale(domain, source, restorer, folder / output_name(source, restorer.scale), log=log)
+        files = tuple(file.path.relative_to(folder) for file in made.files)
+        return UpscaleRef(
+            path=folder, hash=folder_sha256(folder), made_from=(source.sha256, bundle_hash), files=files, status=made.verdict.sentence
+        )
+
+    ref = workspace.once("upscale", VERSION, inputs, UpscaleRef, build, log)
+    return Delivered(tuple(ref.path / file for file in ref.files), ref.status)

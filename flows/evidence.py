@@ -1,0 +1,98 @@
+"""What a registry version carries of its evidence, as tags, and what may still hold a promotion back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from flows.registry import Gate, Registry, Version
+from flows.result import Setting
+from sr_core import __version__
+from sr_core.domain import Domain
+from sr_core.log import Silent
+from sr_core.recipe import Recipe, setting_names
+from sr_core.records import BundleRef, EvaluationRef, ManifestRef
+from sr_core.stages.calibrate import VERSION as CALIBRATE
+from sr_core.stages.evaluate import VERSION as EVALUATE
+from sr_core.stages.evaluate import load_evaluation
+from sr_core.stages.gate import Decision, gate
+from sr_core.stages.prepare import VERSION as PREPARE
+from sr_core.stages.train import VERSION as TRAIN
+
+# Versions of what the stages promise: a changed stage makes earlier work new again.
+CONTRACT = (f"prepare {PREPARE}", f"train {TRAIN}", f"calibrate {CALIBRATE}", f"evaluate {EVALUATE}")
+
+
+def model_name(domain: Domain, recipe: Recipe) -> str:
+    """Give the registry name: `sr-<domain>`, with the scale where it is not the domain's own (each scale has its champion)."""
+    name = f"sr-{domain.name}"
+    return name if recipe.scale == domain.recipe().scale else f"{name}-x{recipe.scale}"
+
+
+def run_tags(recipe: Recipe, manifest: ManifestRef) -> Mapping[str, Setting]:
+    """Give the parameters of a run: every setting by its dotted name, and what identifies the data."""
+    body = recipe.model_dump()
+    values: dict[str, Setting] = {"manifest": manifest.hash, "recipe": recipe.digest(), "software": __version__}
+    for name in setting_names():
+        value: object = body
+        for part in name.split("."):
+            value = value[part] if isinstance(value, dict) else None
+        values[name] = value if isinstance(value, str | int | float | bool) else str(value)
+    return values
+
+
+def hold_back(decision: Decision, registry: Registry, name: str, weights: str) -> Decision:
+    """Keep a model that a person rolled back from being promoted again by a schedule."""
+    back = registry.rolled_back(name, weights)
+    if back is None or not decision.promote:
+        return decision
+    reason = f"version {back.number} with the same weights was rolled back by a person"
+    return decision.model_copy(
+        update={
+            "promote": False,
+            "reasons": (reason,),
+            "sentence": f"Registered as challenger, not promoted: {reason}. Take it back with: sr models promote {name} {back.number}",
+        }
+    )
+
+
+def version_tags(
+    domain: Domain,
+    evaluation: EvaluationRef,
+    family: str,
+    decision: Decision,
+    packaged: BundleRef,
+    *,
+    work: str,
+    manifest: str,
+    champion: Version | None,
+) -> dict[str, str]:
+    """Give the tags of a version: what it is, what it was made from, and what the gate said beside which champion."""
+    content = load_evaluation(evaluation)
+    return {
+        "domain": domain.name,
+        "scale": str(content.scale),
+        "operator": content.operator,
+        "family": family,
+        "claim_level": content.claim.level,
+        "claim": content.claim.text,
+        "work": work,
+        "manifest": manifest,
+        "bundle": packaged.hash,
+        "weights": packaged.weights,
+        "evaluation": evaluation.hash,
+        "software": __version__,
+        "gate": gate_state(domain, evaluation, family, decision, champion),
+        "gate_sentence": decision.sentence,
+        "gate_reasons": json.dumps(decision.reasons),
+        "champion_then": str(champion.number) if champion else "none",
+    }
+
+
+def gate_state(domain: Domain, evaluation: EvaluationRef, family: str, decision: Decision, champion: Version | None) -> Gate:
+    """Say whether a version may be promoted: at once, once a person approves, or not."""
+    if decision.promote:
+        return "passed"
+    level = champion.tags.get("claim_level") if champion else None
+    approved = gate(domain, evaluation, family=family, approved_by="a person", champion_level=level, log=Silent())
+    return "waits for approval" if approved.promote else "refused"

@@ -1,0 +1,130 @@
+"""A made-up evaluation with pictures: structured, seeded, of any number of bands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, zoom
+
+from sr_core.bundle import BundleCard, Curve, CurvePoint
+from sr_core.evaluation import Evaluation, MethodScore, RegionScore
+from sr_core.metrics.protocol import Protocol
+from sr_core.networks import Descriptor
+from sr_core.raster import Float32Array, Window
+from sr_core.recipe import Recipe
+from sr_core.records import Group, Region
+from sr_core.report.content import RegionPictures, ReportContent
+from sr_core.trust.checks import coverage_check
+from sr_core.trust.claim import make_claim
+from sr_core.trust.verdict import judge, limit, skipped
+
+BANDS = ("B02", "B03", "B04", "B08")
+Maker = Callable[..., ReportContent]
+
+
+def truth(bands: int, height: int, width: int, seed: int) -> Float32Array:
+    """Fields and roads: flat patches with sharp edges, and a little texture."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.mgrid[:height, :width]
+    fields = rng.uniform(0.05, 0.45, (bands, 9))
+    owner = (np.sin(rows / 17 + seed) + np.cos(cols / 13 - rows / 41) > 0).astype(int) * 3 + (cols // 29 + rows // 37) % 3
+    roads = (np.abs(rows - 0.6 * cols - 12) < 1.4) * 0.25
+    texture = gaussian_filter(rng.normal(size=(bands, height, width)), (0, 0.8, 0.8)) * 0.02
+    return (fields[:, owner] + roads + texture).astype(np.float32)
+
+
+def pictures(name: str, bands: int, height: int, width: int, seed: int, interval: bool) -> RegionPictures:
+    hr = truth(bands, height, width, seed)
+    lr = gaussian_filter(hr, (0, 0.8, 0.8))[:, ::2, ::2]
+    bicubic = zoom(lr, (1, 2, 2), order=3, mode="nearest", grid_mode=True).astype(np.float32)
+    sr = (0.55 * hr + 0.45 * bicubic).astype(np.float32)
+    mask = np.ones((height, width), bool)
+    mask[8:20, 8:30] = False
+    spread = gaussian_filter(np.abs(sr - hr), (0, 2, 2))
+    noise = np.random.default_rng(seed).normal(scale=3e-5, size=lr.shape).astype(np.float32)
+    guess = gaussian_filter(np.abs(sr - bicubic), (0, 1, 1))
+    return RegionPictures(name, lr, bicubic, sr, hr, (2.2 * spread + 0.002).astype(np.float32) if interval else None, noise, guess, mask)
+
+
+def region_score(region: Region, bands_gain: float, interval: bool, status: str) -> RegionScore:
+    claim = evaluation_claim(interval)
+    checks = [
+        limit(
+            "residual rms", 1.2e-5, unit="reflectance", threshold=1.5e-5, source="physical: 0.15 steps of the file",
+            sentence="the image, degraded again, gives the measurement back",
+        ),
+        limit(
+            "residual max", 1.4e-4 if status == "fail" else 4e-5, unit="reflectance", threshold=1e-4,
+            source="physical: one step of the file", sentence="no single place departs from the measurement",
+        ),
+        limit("finite and in range", 0.0, unit="values", threshold=0, source="exact", sentence="every value is finite"),
+        skipped("NDVI", "there is no near-infrared band", required=False),
+    ]  # fmt: skip
+    if interval:
+        checks.append(coverage_check(0.931, 0.1, largest_held=0.22))
+    return RegionScore(
+        region=region,
+        methods=(
+            MethodScore(method="bicubic", psnr_db=31.254, ssim=0.8912),
+            MethodScore(method="projected bicubic", psnr_db=32.111, ssim=0.9034),
+            MethodScore(method="linear filter", psnr_db=32.876, ssim=0.9121),
+            MethodScore(method="model", psnr_db=31.254 + bands_gain, ssim=0.9277),
+        ),
+        coverage=0.931 if interval else None, mean_width=0.0213 if interval else None, largest_errors_held=0.22 if interval else None,
+        lr_psnr_db=84.37, bicubic_lr_psnr_db=46.05, residual_rms=1.2e-5, residual_max=4.4e-5,
+        verdict=judge(claim, checks, invisible_size_px=3.5),
+    )  # fmt: skip
+
+
+def evaluation_claim(interval: bool):  # type: ignore[no-untyped-def]
+    return make_claim(
+        coverages=[0.93, 0.91, 0.96] if interval else [], pixels=[100, 100, 100] if interval else [], alpha=0.1, delta=0.1, gamma=0.1,
+        group_kind="place", one_group=True, operator="a" * 64, operator_name="bicubic x2", calibration="b" * 64,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def content() -> Maker:
+    return make_content
+
+
+def make_content(
+    *,
+    bands: tuple[str, ...] = BANDS,
+    interval: bool = True,
+    regions: int = 3,
+    side: tuple[int, int] = (96, 120),
+    failing: bool = False,
+    title: str = "Sentinel-2 demonstration",
+) -> ReportContent:
+    scene = Group(kind="place", id="scene")
+    places = [Region(source="d" * 64, window=Window(0, 160 * i, *side), group=scene, one_group=True) for i in range(regions)]
+    scores = [region_score(p, 2.2 + 0.31 * i, interval, "fail" if failing and i == 0 else "pass") for i, p in enumerate(places)]
+    evaluation = Evaluation(
+        domain="satellite", unit="reflectance", scale=2, operator="MATLAB-compatible bicubic (a = -0.5, antialiased), x2.",
+        group_kind="place", one_group=True, protocol=Protocol(data_range=0.4, border=2), bundle="e" * 64, champion=None, claim=evaluation_claim(interval),
+        notes=("Only one place: what is said of them is said of one scene.",), regions=tuple(scores),
+    )  # fmt: skip
+    operator = "{}"
+    card = BundleCard(
+        descriptor=Descriptor(family="edsr", scale=2, operator=operator), operator=operator, mean=0.2, std=0.1, bands=bands,
+        unit="reflectance", valid_range=(0.0, 1.6), step=1e-4, data_range=0.4, recipe=Recipe(domain="satellite"), data="f" * 64,
+        data_summary="One Sentinel-2 cut of 300 × 300 px; 1,234 patch pairs.", parents=(), software="sr-trust 0.1.0, torch 2.13.0",
+        licence="MIT", credits=("contains modified Copernicus data",), notes=(),
+    )  # fmt: skip
+    steps = range(20, 361, 20)
+    curve = Curve(
+        points=tuple(
+            [CurvePoint(name="train/loss", step=s, value=0.03 / (1 + s / 60)) for s in steps]
+            + [CurvePoint(name="val/psnr_db", step=s, value=33.4 - 2 / (1 + s / 50)) for s in steps if s % 60 == 0]
+        )
+    )
+    return ReportContent(
+        title=title, evaluation=evaluation, card=card, curve=curve,
+        decision_sentence="Registered as sr-satellite version 3 and promoted: alias champion.",
+        decision_reasons=("Better than bicubic on 3 of 3 test blocks.", "All required checks passed."),
+        regions=tuple(pictures(p.name, len(bands), *side, seed=i, interval=interval) for i, p in enumerate(places)),
+        provenance=(("Seed", "1"), ("Manifest", "9" * 64)), notes=("Made from the embedded demonstration scene.",),
+    )  # fmt: skip

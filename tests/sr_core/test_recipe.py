@@ -1,0 +1,71 @@
+"""Recipes: overrides by name, contradictions in words, and a hash for every setting."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from sr_core.errors import RecipeError
+from sr_core.recipe import Recipe, setting_names
+
+RECIPE = Recipe(domain="satellite")
+
+
+def test_overrides_change_single_settings_from_text() -> None:
+    changed = RECIPE.with_overrides({"training.steps": "200", "scale": 3, "network.base": "operator", "data_range": "0.5"})
+    assert (changed.training.steps, changed.scale, changed.network.base, changed.data_range) == (200, 3, "operator", 0.5)
+    assert changed.training.batch == RECIPE.training.batch and RECIPE.training.steps == 360
+    assert RECIPE.with_overrides({}) == RECIPE
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"setting 'training.step'; .*Did you mean training\.steps\?"):
+        RECIPE.with_overrides({"training.step": 1})
+    with pytest.raises(RecipeError, match="See sr train --help"):
+        RECIPE.with_overrides({"qqqq": 1})
+    for name in ("training", "training.steps.more", ""):
+        with pytest.raises(RecipeError):
+            RECIPE.with_overrides({name: 1})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ({"network.family": "srcnn"}, r"set patches\.grid=hr"), ({"patches.grid": "hr"}, r"set patches\.grid=lr"),
+        ({"network.linear_taps": 8}, "must be odd"), ({"training.steps": "many"}, r"training\.steps: Input should be a valid integer"),
+        ({"scale": 1}, "scale: "), ({"calibration.alpha": 1.0}, r"calibration\.alpha"), ({"patches.stride": 0}, r"patches\.stride"),
+    ],
+)  # fmt: skip
+def test_contradictions_are_told_in_words(overrides: dict[str, object], sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        RECIPE.with_overrides(overrides)
+
+
+def test_srcnn_works_on_the_hr_grid() -> None:
+    changed = RECIPE.with_overrides({"network.family": "srcnn", "patches.grid": "hr"})
+    assert (changed.network.family, changed.patches.size, changed.patches.stride) == ("srcnn", 33, 14)
+
+
+def test_every_setting_is_part_of_the_hash() -> None:
+    other = {
+        "domain": "face", "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
+        "patches.grid": None, "patches.size": 32, "patches.stride": 15, "patches.origins": "classic",
+        "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
+        "network.base": "operator", "network.linear_taps": 7, "training.steps": 1, "training.batch": 1,
+        "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
+        "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
+        "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1,
+        "spread.steps": 1, "spread.rate": 0.5, "calibration.alpha": 0.2, "calibration.delta": 0.2, "calibration.gamma": 0.2,
+    }  # fmt: skip
+    assert set(setting_names()) == set(other)
+    digests = {RECIPE.digest()}
+    for name, value in other.items():
+        changes = {"patches.grid": "hr", "network.family": "srcnn"} if name == "patches.grid" else {name: value}
+        digests.add(RECIPE.with_overrides(changes).digest())
+    assert len(digests) == 1 + len(other)
+
+
+def test_json_round_trip_refuses_a_misspelled_key() -> None:
+    assert Recipe.from_json(RECIPE.to_json(), "here") == RECIPE
+    with pytest.raises(ValidationError):
+        Recipe(domain="x", sede=1)  # type: ignore[call-arg]

@@ -1,0 +1,208 @@
+"""The whole of training on a small world: what each phase promises, and exact resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from sr_core.errors import RecipeError
+from sr_core.patches import MemoryReader, whole_pairs
+from sr_core.training import Trained
+from sr_core.training.state import NEWEST, PREVIOUS
+from torch import Tensor
+
+
+def bits(trained: Trained) -> dict[str, Tensor]:
+    return dict(trained.net.state_dict())
+
+
+def equal(a: Trained, b: Trained) -> bool:
+    same = a.net.descriptor == b.net.descriptor and all(torch.equal(bits(a)[name], tensor) for name, tensor in bits(b).items())
+    return same and (a.curve, a.notes, a.family, a.val_psnr, a.mean, a.std) == (b.curve, b.notes, b.family, b.val_psnr, b.mean, b.std)
+
+
+@pytest.fixture
+def learnt(world: Any) -> dict[str, Any]:
+    return {"training__steps": 120, "training__batch": 8, "training__rate": 5e-3, "network__width": 8, "spread__steps": 80, "spread__rate": 3e-3,
+            "training__validate_every": 60, "training__warmup_steps": 10}  # fmt: skip
+
+
+def test_a_network_learns_what_the_filter_cannot(world: Any, learnt: dict[str, Any]) -> None:
+    recipe = world.recipe(**learnt)
+    trained = world.train(recipe, "run")
+    score = trained.val_psnr
+    assert trained.family == "edsr" and score["bicubic"] < score["linear"] < score["network"]
+    last = {point.name: point.value for point in trained.curve.points}
+    assert last["val/psnr_db"] == pytest.approx(score["network"], abs=1e-4)
+    assert last["val/gain_over_linear_db"] == pytest.approx(score["network"] - score["linear"], abs=1e-4)
+    assert last["train/loss"] < 0.9
+    assert world.listener.phases == ["fitting the linear filter", "training", "training the spread head"]
+
+    # The spread head: right in the mean, and larger where the error is larger.
+    error, spread = [], []
+    for lr, hr, _, _ in whole_pairs(world.reader(recipe).store, "val"):
+        mean, guess = trained.net.forward_spread((lr[None] - trained.mean) / trained.std)
+        z = world.operator.project(mean * trained.std + trained.mean, lr[None])
+        error.append((hr[None] - z).abs().flatten())
+        spread.append(guess.flatten() * trained.std)
+    wrong, said = torch.cat(error), torch.cat(spread)
+    assert 0.5 < float(said.mean() / wrong.mean()) < 2
+    assert float(torch.corrcoef(torch.stack([said, wrong]))[0, 1]) > 0.4
+    assert not trained.net.training and not any(p.requires_grad for p in trained.net.parameters())
+
+
+def test_the_spread_phase_leaves_the_mean_bit_for_bit(world: Any) -> None:
+    short, long = world.train(world.recipe(spread__steps=1), "short"), world.train(world.recipe(spread__steps=9), "long")
+    y = torch.randn(1, 2, 20, 21, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(short.net(y), long.net(y))
+    assert not torch.equal(short.net.forward_spread(y)[1], long.net.forward_spread(y)[1])
+
+
+def test_the_guard_gives_the_filter_where_the_network_is_no_better(world: Any) -> None:
+    trained = world.train(world.recipe(training__rate=1e-30), "run")  # a network that stays what it was
+    assert trained.family == "linear" and trained.net.descriptor.family == "linear"
+    assert any("the model is the filter" in note for note in trained.notes) and any("the model is the filter" in s for s in world.listener.sentences)
+    _, spread = trained.net.forward_spread(torch.randn(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)))
+    assert float(spread.min()) >= 0
+
+
+def test_the_linear_family_makes_no_step(world: Any) -> None:
+    trained = world.train(world.recipe(network__family="linear"), "run")
+    assert trained.family == "linear" and trained.curve.points == () and world.listener.phases == ["fitting the linear filter"]
+
+
+def test_without_validation_images_it_says_so(world: Any) -> None:
+    trained = world.train(world.recipe(), "run", with_val=False)
+    assert trained.family == "edsr" and trained.val_psnr == {} and "No validation images" in trained.notes[0]
+    assert not any(point.name.startswith("val/") for point in trained.curve.points)
+
+
+@pytest.mark.parametrize("overrides", [{"network__bands": "joint"}, {"network__base": "operator"}, {"training__precision": "bfloat16"}])
+def test_other_networks_train(world: Any, overrides: dict[str, Any]) -> None:
+    trained = world.train(world.recipe(**overrides), "run")
+    mean, spread = trained.net.forward_spread(torch.zeros(1, 2, 14, 15))
+    assert mean.shape == spread.shape == (1, 2, 28, 30) and bool(torch.isfinite(mean).all())
+
+
+def test_srcnn_trains_on_the_hr_grid(world: Any) -> None:
+    recipe = world.recipe(network__family="srcnn", network__base="operator", patches__grid="hr", training__steps=40, training__batch=8)
+    trained = world.train(recipe, "run")
+    losses = [point.value for point in trained.curve.points if point.name == "train/loss"]
+    assert losses[-1] < losses[0]
+    assert trained.val_psnr["network"] > trained.val_psnr["bicubic"]  # the first steps towards the filter
+    assert trained.net.forward_spread(torch.zeros(1, 2, 14, 15))[1].shape == (1, 2, 28, 30)
+
+
+def test_srcnn_over_the_filter_is_said_to_stand_on_the_upscaling(world: Any) -> None:
+    trained = world.train(world.recipe(network__family="srcnn", patches__grid="hr", training__rate=1e-30), "run")
+    assert "plain upscaling" in trained.notes[0]
+
+
+# --- exact resume ---------------------------------------------------------------------------------------------------------
+
+CASES = [{}, {"training__optimiser": "muon"}, {"training__precision": "bfloat16", "training__log_every": 5}]
+
+
+@pytest.mark.parametrize("overrides", CASES)
+def test_a_stopped_run_ends_bit_for_bit_where_the_whole_one_does(world: Any, listen: Any, overrides: dict[str, Any]) -> None:
+    recipe = world.recipe(**overrides)
+    whole_log = listen()
+    whole = world.train(recipe, "whole", whole_log)
+    assert whole_log.steps == 2 + 13 + 7
+    for stop_at in (1, 3, 7, 8, 15, 16, 20, 22):  # in every phase, at checkpoints, beside them, and at the seams
+        name = f"stopped-{stop_at}"
+        with pytest.raises(KeyboardInterrupt):
+            world.train(recipe, name, listen(stop_at))
+        log = listen()
+        assert equal(world.train(recipe, name, log), whole), f"stopped at {stop_at}"
+        assert log.points == whole_log.points, "every point once, in order"
+
+
+def test_stopped_again_and_again(world: Any, listen: Any) -> None:
+    recipe = world.recipe()
+    whole = world.train(recipe, "whole")
+    for _ in range(20):
+        try:
+            trained = world.train(recipe, "often", listen(6))
+            break
+        except KeyboardInterrupt:
+            continue
+    assert equal(trained, whole)
+
+
+def test_a_finished_run_is_not_trained_again(world: Any, listen: Any) -> None:
+    recipe, log = world.recipe(), listen()
+    first = world.train(recipe, "run")
+    assert equal(world.train(recipe, "run", log), first) and log.steps == 0
+
+
+def test_a_damaged_checkpoint_falls_back_and_ends_the_same(world: Any, listen: Any) -> None:
+    recipe = world.recipe()
+    whole = world.train(recipe, "whole")
+    with pytest.raises(KeyboardInterrupt):
+        world.train(recipe, "run", listen(12))
+    (world.folder / "run" / NEWEST).write_bytes(b"damaged")
+    assert (world.folder / "run" / PREVIOUS).is_file()
+    log = listen()
+    assert equal(world.train(recipe, "run", log), whole)
+    assert any("cannot be used" in sentence for sentence in log.sentences)
+
+
+def test_another_recipe_does_not_take_up_the_checkpoint(world: Any, listen: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        world.train(world.recipe(), "run", listen(12))
+    other, log = world.recipe(training__rate=1e-3), listen()
+    assert equal(world.train(other, "run", log), world.train(other, "fresh"))
+    assert any("another training" in sentence for sentence in log.sentences)
+
+
+def test_a_resume_that_forgets_the_generator_is_noticed(world: Any, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fault that exact resume must show: batches drawn from the start again."""
+    recipe = world.recipe()
+    whole = world.train(recipe, "whole")
+    with pytest.raises(KeyboardInterrupt):
+        world.train(recipe, "run", listen(12))
+    monkeypatch.setattr(torch.Generator, "set_state", lambda self, state: self)
+    assert not equal(world.train(recipe, "run"), whole)
+
+
+# --- tripwires ------------------------------------------------------------------------------------------------------------
+
+
+class Poisoned(MemoryReader):
+    """Gives batches with a NaN from the nth on, `times` times."""
+
+    first, times, batches = 0, 0, 0
+
+    def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[Tensor, Tensor]:
+        lr, hr = super().batch(generator, size, augment)
+        self.batches += 1
+        if self.first <= self.batches < self.first + self.times:
+            hr[0, 0, 0, 0] = float("nan")
+        return lr, hr
+
+
+def poisoned(world: Any, recipe: Any, first: int, times: int) -> Poisoned:
+    world.reader_class = Poisoned
+    reader: Poisoned = world.reader(recipe)
+    reader.first, reader.times = first, times
+    return reader
+
+
+@pytest.mark.parametrize("first", [8 + 2, 8 + 6])  # after the 8 measuring batches: before and after a checkpoint
+def test_a_loss_that_is_no_number_goes_back_once_with_half_the_rate(world: Any, first: int) -> None:
+    recipe = world.recipe()
+    trained = world.train(recipe, "run", reader=poisoned(world, recipe, first, 1))
+    assert any("half the rate" in note for note in trained.notes)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in bits(trained).values())
+    rates = {point.step: point.value for point in trained.curve.points if point.name == "train/rate"}
+    clean = {point.step: point.value for point in world.train(recipe, "clean").curve.points if point.name == "train/rate"}
+    assert rates[12] == pytest.approx(clean[12] / 2)
+    assert len([point for point in trained.curve.points if point.name == "train/loss"]) == 4  # each step once
+
+
+def test_a_loss_that_stays_no_number_stops_in_words(world: Any) -> None:
+    recipe = world.recipe()
+    with pytest.raises(RecipeError, match="again after going back .* expected finite numbers.*training.rate="):
+        world.train(recipe, "run", reader=poisoned(world, recipe, 12, 1000))
