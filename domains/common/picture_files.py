@@ -32,6 +32,7 @@ BYTE_LIMIT = 1 << 30
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 JPEG_QUALITY = 95
+_TIFF_XMP = 700
 _NO_ALPHA = ("JPEG", "BMP")
 _EIGHT_BITS_ONLY = ("JPEG", "WEBP", "BMP")
 _REMEDY = "Save it as an 8-bit PNG or JPEG."
@@ -78,11 +79,14 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
     data = _bytes(path)
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # damaged metadata is left out, not announced
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_header(path, image, limit)
             image.load()
-        exif = image.getexif()
+            exif = image.getexif()
+            orientation = orientation_of(exif)
+            block = _safe_exif(exif)
         pixels = _colour16(data) if _is_colour16(data) else _pixels(path, image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(f"{path.name}: more pixels than can be safe", f"at most {limit} pixels", "Give a smaller picture.") from error
@@ -92,7 +96,7 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ... on damaged files
         raise InputError(f"{path.name} cannot be decoded ({error})", "a whole, undamaged picture", "Get the file again.") from error
-    upright = oriented(pixels, orientation_of(exif))
+    upright = oriented(pixels, orientation)
     colours = 3 if upright.shape[0] >= 3 else 1
     alpha = upright[colours] if upright.shape[0] > colours else None
     icc = image.info.get("icc_profile")
@@ -100,7 +104,7 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
         pixels=upright[:colours],
         mode="RGB" if colours == 3 else "L",
         format="JPEG" if image.format == "MPO" else str(image.format),
-        exif=_safe_exif(exif),
+        exif=block,
         icc=icc if isinstance(icc, bytes) and icc else None,
         alpha=alpha,
     )
@@ -243,13 +247,13 @@ def _options(picture: Picture, exif: bytes | None, xmp: str | None, chunks: Mapp
     elif picture.format == "WEBP":
         options |= {"lossless": True, "exact": True, **({"xmp": xmp.encode()} if xmp else {})}
     elif picture.format == "TIFF":
-        from PIL import TiffImagePlugin
-
-        tags = TiffImagePlugin.ImageFileDirectory_v2()
+        whole = Image.Exif()
+        if exif:
+            whole.load(exif)
         if xmp:
-            tags.tagtype[700] = 1
-            tags[700] = xmp.encode()
-        options |= {"compression": "tiff_adobe_deflate", "tiffinfo": tags}
+            whole[_TIFF_XMP] = xmp.encode()
+        # libtiff, which compresses, cannot write the EXIF directory; Pillow's own writer can.
+        options |= {"exif": whole} if len(whole) else {"compression": "tiff_adobe_deflate"}
     elif picture.format == "PNG":
         info = PngImagePlugin.PngInfo()
         for key, value in chunks.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -76,8 +77,10 @@ def deliverable_exif(block: bytes | None, width: int, height: int) -> bytes | No
         return None
     old = Image.Exif()
     try:
-        old.load(block)
-        inner = dict(old.get_ifd(_EXIF_IFD))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            old.load(block)
+            inner = dict(old.get_ifd(_EXIF_IFD))
     except Exception:  # a damaged EXIF block fails in many ways and is no reason to refuse the picture
         return None
     new = Image.Exif()

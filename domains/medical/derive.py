@@ -82,9 +82,7 @@ class Stamp:
         return " ".join(parts).replace("\\", "/")[:1024]
 
 
-def derive(
-    source: Dataset, header: SliceHeader, stored: npt.NDArray[np.integer], stamp: Stamp, number: int, series_uid: str
-) -> Dataset:
+def derive(source: Dataset, header: SliceHeader, stored: npt.NDArray[np.integer], stamp: Stamp, number: int, series_uid: str) -> Dataset:
     """Make the derived image of one slice.
 
     Parameters

@@ -103,9 +103,7 @@ def frames_by_position(dataset: Dataset, positions: Sequence[Sequence[float]]) -
     frames = np.frombuffer(dataset.FloatPixelData, "<f4").reshape(-1, dataset.Rows, dataset.Columns).copy()
     if FLOAT_PADDING in dataset:
         frames[frames == np.float32(dataset[FLOAT_PADDING].value)] = np.nan
-    places = [
-        np.array(item.PlanePositionSequence[0].ImagePositionPatient, float) for item in dataset.PerFrameFunctionalGroupsSequence
-    ]
+    places = [np.array(item.PlanePositionSequence[0].ImagePositionPatient, float) for item in dataset.PerFrameFunctionalGroupsSequence]
     chosen: list[int] = []
     for position in positions:
         distances = [float(np.linalg.norm(place - np.array(position, float))) for place in places]

@@ -31,9 +31,7 @@ SLICE_CACHE = 256 << 20  # bytes of decoded slices that an open series keeps
 SKIPPED = (DECLARATION,)
 
 
-def discover(
-    paths: Sequence[Path], log: Log, *, training: bool, declared: bool, group_key: str
-) -> tuple[list[Source], list[Refusal]]:
+def discover(paths: Sequence[Path], log: Log, *, training: bool, declared: bool, group_key: str) -> tuple[list[Source], list[Refusal]]:
     """Find slices and series below the given paths.
 
     Parameters

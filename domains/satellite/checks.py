@@ -34,7 +34,7 @@ class ReflectanceMean:
         """Measure it where the unit is reflectance."""
         if reason := _no_reflectance(evidence):
             return skipped(self.name, reason, required=False)
-        worst, bicubic = (None if r is None else float(np.abs(r).mean(axis=1).max()) for r in _residuals(evidence))
+        worst, bicubic = (None if r is None else float(np.abs(r).mean(axis=1, dtype=np.float64).max()) for r in _residuals(evidence))
         return limit(
             self.name, _number(worst), unit=REFLECTANCE, threshold=MEAN_LIMIT, fail_threshold=MEAN_FAIL, severity="warn",
             source="physical: a tenth of the product's accuracy", bicubic=bicubic, where=evidence.where,
@@ -72,9 +72,10 @@ class SpectralAngle:
         if isinstance(angles, str):
             return skipped(self.name, angles, required=False)
         return limit(
-            self.name, float(angles.mean()), unit="degrees", threshold=ANGLE_LIMIT, fail_threshold=ANGLE_FAIL, severity="warn",
-            source="physical: a quarter of the best published models'", where=evidence.where,
-            bicubic=None if bicubic is None else float(bicubic.mean()), sentence="the mix of bands stays the measured one",
+            self.name, float(angles.mean(dtype=np.float64)), unit="degrees", threshold=ANGLE_LIMIT, fail_threshold=ANGLE_FAIL,
+            severity="warn", source="physical: a quarter of the best published models'", where=evidence.where,
+            bicubic=None if bicubic is None else float(bicubic.mean(dtype=np.float64)),
+            sentence="the mix of bands stays the measured one",
         )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ def lr_psnr(sr: NDArray[Any], lr: NDArray[Any], operator: Operator, data_range: 
     ShapeError
         If the two images do not fit, or no pixel is usable.
     """
-    residual = operator.residual(torch.from_numpy(np.asarray(sr, dtype=np.float64)), torch.from_numpy(np.asarray(lr, dtype=np.float64))).numpy()
+    image, measured = (torch.from_numpy(np.asarray(v, dtype=np.float64)) for v in (sr, lr))
+    residual = operator.residual(image, measured).numpy()
     used = residual if mask is None else residual[:, mask]
     if not used.size:
         raise ShapeError("a mask that leaves no pixel", "at least one usable LR pixel", "Measure on another image.")

@@ -60,7 +60,8 @@ def ssim(sr: NDArray[Any], hr: NDArray[Any], protocol: Protocol, mask: BoolArray
     a, b, usable = protocol.prepare(sr, hr, mask)
     if min(usable.shape) < SSIM_SIDE:
         height, width = usable.shape
-        raise ShapeError(f"{height} x {width} px inside the border", f"at least {SSIM_SIDE} x {SSIM_SIDE}", "Measure SSIM on a larger image.")
+        expected = f"at least {SSIM_SIDE} x {SSIM_SIDE}"
+        raise ShapeError(f"{height} x {width} px inside the border", expected, "Measure SSIM on a larger image.")
     whole = _inner(scipy.ndimage.minimum_filter(usable, size=SSIM_SIDE, mode="nearest"))
     if not whole.any():
         raise ShapeError("no window of 11 x 11 usable pixels", "at least one", "Measure SSIM on an image with less nodata.")

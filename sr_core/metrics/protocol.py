@@ -57,12 +57,14 @@ class Protocol(Record):
             If the shapes do not fit each other, the channel or the border, or no pixel is usable.
         """
         if sr.ndim != 3 or sr.shape != hr.shape:
-            raise ShapeError(f"images of {sr.shape} and {hr.shape}", "two images of one shape (C, H, W)", "Compare an image with its own reference.")
+            given = f"images of {sr.shape} and {hr.shape}"
+            raise ShapeError(given, "two images of one shape (C, H, W)", "Compare an image with its own reference.")
         if self.channel == "luma" and len(sr) != 3:
             raise ShapeError(f"{len(sr)} bands", "3 (RGB) for luma", "Measure on the bands, or on three of them.")
         height, width = sr.shape[1:]
         if mask is not None and mask.shape != (height, width):
-            raise ShapeError(f"a mask of {mask.shape} for images of {(height, width)}", "the same rows and columns", "Give the images' own mask.")
+            given = f"a mask of {mask.shape} for images of {(height, width)}"
+            raise ShapeError(given, "the same rows and columns", "Give the images' own mask.")
         if min(height, width) <= 2 * self.border:
             raise ShapeError(f"images of {height} x {width}", f"sides above {2 * self.border} px (the border)", "Use a smaller border.")
         usable = np.ones((height, width), dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
@@ -102,4 +104,6 @@ def luma(rgb: NDArray[Any], data_range: float = 255.0) -> FloatArray:
     if rgb.ndim != 3 or len(rgb) != 3:
         raise ShapeError(f"an image of {rgb.shape}", "(3, H, W): red, green, blue", "Give an RGB image.")
     red, green, blue = rgb.astype(np.float64)
-    return np.asarray(16 * data_range / 255 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255, dtype=np.float64)
+    # Weights are divided first, as MATLAB's rgb2ycbcr does: it decides which way exact halves fall when the result is rounded.
+    weighted = 65.481 / 255 * red + 128.553 / 255 * green + 24.966 / 255 * blue
+    return np.asarray(16 * data_range / 255 + weighted, dtype=np.float64)

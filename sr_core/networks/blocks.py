@@ -75,14 +75,8 @@ class Conv(Block):
         return self.weight.numel()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve.
-
-        PyTorch computes a single small float32 image with another kernel than a large one, or than a batch, and the last bits differ:
-        a small window would not equal the whole. So a single small image is computed as a batch of two.
-        """
-        single = x.shape[0] == 1 and x.numel() <= SMALL and x.device.type == "cpu"
-        out = functional.conv2d(x.expand(2, -1, -1, -1) if single else x, self.weight, self.bias, padding=self.side // 2)
-        return out[:1] if single else out
+        """Convolve."""
+        return _convolve(x, self.weight, self.bias, self.side // 2)
 
 
 class FixedConv(Block):
@@ -115,7 +109,18 @@ class FixedConv(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter."""
-        return functional.conv2d(mirrored(x, self.side // 2), self.weight)
+        return _convolve(mirrored(x, self.side // 2), self.weight, None, 0)
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+    """Convolve, each pixel to the same bits whatever the size of the image around it.
+
+    PyTorch computes a single small float32 image with another kernel than a large one, or than a batch, and the last bits differ:
+    a small window would not equal the whole. So a single small image is computed as a batch of two.
+    """
+    if x.shape[0] == 1 and x.numel() <= SMALL and x.device.type == "cpu":
+        return functional.conv2d(x.expand(2, -1, -1, -1), weight, bias, padding=padding)[:1]
+    return functional.conv2d(x, weight, bias, padding=padding)
 
 
 def mirrored(x: Tensor, margin: int) -> Tensor:

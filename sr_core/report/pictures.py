@@ -129,7 +129,7 @@ def png(rgb: Bytes, mask: BoolArray | None = None) -> str:
 
     pixels = rgb if mask is None or mask.all() else np.dstack([rgb, np.where(mask, 255, 0).astype(np.uint8)])
     file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 

@@ -15,7 +15,7 @@ from sr_core.workspace import RECORD, Workspace, folder_sha256
 
 if TYPE_CHECKING:
     from sr_core.bundle import BundleCard
-    from sr_core.report import RegionPictures
+    from sr_core.report.content import RegionPictures
 
 VERSION = 1
 CARD = "card.md"
@@ -42,8 +42,9 @@ def package(
 
 
 def _build(folder: Path, calibrated: CalibrationRef, evaluation: EvaluationRef, decision: Decision) -> BundleRef:
-    from sr_core.bundle import Bundle, load_curve
-    from sr_core.report import ReportContent, build_report
+    from sr_core.bundle import Bundle
+    from sr_core.report.content import ReportContent
+    from sr_core.report.html import build_report
 
     shutil.copytree(calibrated.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
     content = load_evaluation(evaluation)
@@ -57,7 +58,7 @@ def _build(folder: Path, calibrated: CalibrationRef, evaluation: EvaluationRef, 
             title=f"Super-resolution ×{content.scale}: {content.domain}",
             evaluation=content,
             card=bundle.card,
-            curve=load_curve(folder),
+            curve=bundle.curve(),
             decision_sentence=decision.sentence,
             decision_reasons=decision.reasons,
             regions=_pictures(evaluation, content),
@@ -84,7 +85,7 @@ def _build(folder: Path, calibrated: CalibrationRef, evaluation: EvaluationRef, 
 def _pictures(ref: EvaluationRef, evaluation: Evaluation) -> tuple[RegionPictures, ...]:
     import numpy as np
 
-    from sr_core.report import RegionPictures
+    from sr_core.report.content import RegionPictures
 
     pictures = []
     for score in evaluation.regions:

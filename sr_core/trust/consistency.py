@@ -108,9 +108,10 @@ class BoundsMeter:
         values = z[:, mask]
         low, high = self.valid_range
         self.count += values.size
-        self.not_finite += int((~np.isfinite(values)).sum())
-        self.below += int((values < low - slack).sum())
-        self.above += int((values > high + slack).sum())
+        finite = np.isfinite(values)
+        self.not_finite += int((~finite).sum())
+        self.below += int((finite & (values < low - slack)).sum())
+        self.above += int((finite & (values > high + slack)).sum())
 
     def merge(self, other: BoundsMeter) -> None:
         """Add what another meter took."""
@@ -121,7 +122,7 @@ class BoundsMeter:
 
     @property
     def outside(self) -> int:
-        """Number of valid values that cannot stand: infinite ones are counted once."""
+        """Number of valid values that cannot stand, each counted once."""
         return self.not_finite + self.below + self.above
 
 
@@ -202,8 +203,9 @@ def guess(z: Float32Array, operator: Operator, mask: BoolArray | None = None) ->
     """
     import torch
 
-    finite = np.isfinite(z).all(axis=0)
-    known = finite if mask is None else finite & mask
+    known = np.asarray(np.isfinite(z).all(axis=0), np.bool_)
+    if mask is not None:
+        known &= mask
     image = torch.from_numpy(_filled(z, known).astype(np.float64))
     part = (image - operator.pinv(operator.apply(image))).numpy().astype(np.float32)
     part[:, ~known] = np.nan

@@ -13,7 +13,7 @@ from sr_core.raster import Encoding, Raster, Window, windows
 
 @pytest.mark.parametrize("window", [(0, 0, 0, 1), (0, 0, 1, 0), (-1, 0, 1, 1), (0, -1, 1, 1)])
 def test_impossible_windows_are_refused(window: tuple[int, int, int, int]) -> None:
-    with pytest.raises(ShapeError, match="height and width >= 1"):
+    with pytest.raises(ShapeError, match="height, width >= 1"):
         Window(*window)
 
 

@@ -30,10 +30,10 @@ def texture(height: int, width: int, bands: int = 2, seed: int = 0) -> np.ndarra
     rows, cols = np.mgrid[:height, :width]
     image = np.zeros((bands, height, width))
     for band in range(bands):
-        for _ in range(25):
+        for _ in range(60):
             angle, offset = rng.uniform(0, np.pi), rng.uniform(-0.5, 1.0) * max(height, width)
             edge = rows * np.sin(angle) + cols * np.cos(angle) - offset
-            image[band] += rng.uniform(-1, 1) * np.tanh(edge / rng.uniform(0.4, 3))
+            image[band] += rng.uniform(-1, 1) * np.tanh(edge / rng.uniform(0.2, 0.8))
     image = (image - image.min()) / np.ptp(image)
     return (500 + 3000 * image).astype(np.uint16)
 

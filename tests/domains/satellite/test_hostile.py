@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import struct
 from collections.abc import Callable
@@ -9,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from made_scenes import write_tiff
+from rasterio.enums import ColorInterp
 
 from domains.satellite.domain import DOMAIN
 from domains.satellite.read import discover
@@ -67,8 +71,6 @@ def absurd_size(path: Path) -> None:
 
 
 def sparse_bomb(path: Path) -> None:
-    import rasterio
-
     with rasterio.open(
         path, "w", driver="GTiff", height=50000, width=50000, count=1, dtype="uint8", tiled=True, blockxsize=4096, blockysize=4096,
         SPARSE_OK=True,
@@ -77,8 +79,6 @@ def sparse_bomb(path: Path) -> None:
 
 
 def huge_block(path: Path) -> None:
-    import rasterio
-
     with rasterio.open(
         path, "w", driver="GTiff", height=16384, width=16384, count=1, dtype="uint16", tiled=True, blockxsize=16384, blockysize=16384,
         compress="ZSTD", SPARSE_OK=True,
@@ -139,8 +139,6 @@ def colour_table(path: Path) -> None:
 
 
 def only_alpha(path: Path) -> None:
-    from rasterio.enums import ColorInterp
-
     write_tiff(path, noise(), edit=lambda dataset: setattr(dataset, "colorinterp", (ColorInterp.alpha,)))
 
 
@@ -177,8 +175,6 @@ def test_refused_with_a_sentence(tmp_path: Path, make: Callable[[Path], None], r
     sources, refusals = DOMAIN.discover([tmp_path], Silent())
     assert [s.path.name for s in sources] == ["good.tif"]
     (refusal,) = refusals
-    import re
-
     assert re.search(reason, refusal.sentence), refusal.sentence
     assert "; expected " in refusal.sentence and refusal.sentence.endswith((".", "tif"))
     assert "\n" not in refusal.sentence and "passwd" not in refusal.sentence
@@ -196,10 +192,8 @@ def test_bombs_cost_no_memory(tmp_path: Path) -> None:
 
 
 def test_name_that_is_no_utf8(tmp_path: Path) -> None:
-    import os
-
     write_tiff(tmp_path / "plain.tif", noise())
-    os.rename(os.fsencode(tmp_path / "plain.tif"), os.fsencode(tmp_path) + b"/na\xefve.tif")
+    (tmp_path / "plain.tif").rename(os.fsdecode(os.fsencode(tmp_path) + b"/na\xefve.tif"))
     sources, refusals = discover([tmp_path], Silent())
     assert not sources and "no UTF-8" in refusals[0].sentence
     assert "na?ve.tif" in refusals[0].to_json()

@@ -192,8 +192,11 @@ def test_control_points_and_rpcs(tmp_path: Path, verdict: Verdict) -> None:
         got, crs = sr.gcps
         assert crs.to_epsg() == 32633
         assert [(p.row, p.col, p.x) for p in got] == [(p.row * SCALE, p.col * SCALE, p.x) for p in points]
-    coefficients = [1.0] + [0.001] * 19
-    rpc = RPC(100, 50, coefficients, coefficients, 45, 1, 35.0, coefficients, coefficients, 35, 9, 1, 40.0, coefficients, coefficients, 40)
+    some = [1.0] + [0.001] * 19
+    rpc = RPC(
+        height_off=100.0, height_scale=50.0, lat_off=45.0, lat_scale=1.0, line_den_coeff=some, line_num_coeff=some, line_off=35.0,
+        line_scale=35.0, long_off=9.0, long_scale=1.0, samp_den_coeff=some, samp_num_coeff=some, samp_off=40.0, samp_scale=40.0,
+    )  # fmt: skip
     path = write_tiff(tmp_path / "rpc.tif", pixels + np.uint8(1), edit=lambda dataset: setattr(dataset, "rpcs", rpc))
     upscale(path, tmp_path / "rpc_sr.tif", verdict)
     with rasterio.open(tmp_path / "rpc_sr.tif") as sr, rasterio.open(path) as lr:

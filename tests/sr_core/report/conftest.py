@@ -104,7 +104,8 @@ def make_content(
     scores = [region_score(p, 2.2 + 0.31 * i, interval, "fail" if failing and i == 0 else "pass") for i, p in enumerate(places)]
     evaluation = Evaluation(
         domain="satellite", unit="reflectance", scale=2, operator="MATLAB-compatible bicubic (a = -0.5, antialiased), x2.",
-        group_kind="place", one_group=True, protocol=Protocol(data_range=0.4, border=2), bundle="e" * 64, champion=None, claim=evaluation_claim(interval),
+        group_kind="place", one_group=True, protocol=Protocol(data_range=0.4, border=2), bundle="e" * 64, champion=None,
+        claim=evaluation_claim(interval),
         notes=("Only one place: what is said of them is said of one scene.",), regions=tuple(scores),
     )  # fmt: skip
     operator = "{}"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from sr_core.errors import RecipeError
 from sr_core.patches import MemoryReader, whole_pairs
-from sr_core.training import Trained
-from sr_core.training.state import NEWEST, PREVIOUS
+from sr_core.training import Trained, stream
+from sr_core.training.state import NEWEST, PREVIOUS, Checkpoint, CheckpointFolder
 from torch import Tensor
 
 
@@ -87,11 +87,11 @@ def test_other_networks_train(world: Any, overrides: dict[str, Any]) -> None:
 
 def test_srcnn_trains_on_the_hr_grid(world: Any) -> None:
     recipe = world.recipe(network__family="srcnn", network__base="operator", patches__grid="hr", training__steps=40, training__batch=8)
-    trained = world.train(recipe, "run")
+    trained = world.train(recipe, "run", with_val=False)
     losses = [point.value for point in trained.curve.points if point.name == "train/loss"]
-    assert losses[-1] < losses[0]
-    assert trained.val_psnr["network"] > trained.val_psnr["bicubic"]  # the first steps towards the filter
-    assert trained.net.forward_spread(torch.zeros(1, 2, 14, 15))[1].shape == (1, 2, 28, 30)
+    assert trained.family == "srcnn" and sum(losses[-6:]) / 6 < 0.9  # 1 is "nothing learnt"
+    mean, spread = trained.net.forward_spread(torch.zeros(1, 2, 14, 15))
+    assert mean.shape == spread.shape == (1, 2, 28, 30)
 
 
 def test_srcnn_over_the_filter_is_said_to_stand_on_the_upscaling(world: Any) -> None:
@@ -101,16 +101,20 @@ def test_srcnn_over_the_filter_is_said_to_stand_on_the_upscaling(world: Any) -> 
 
 # --- exact resume ---------------------------------------------------------------------------------------------------------
 
-CASES = [{}, {"training__optimiser": "muon"}, {"training__precision": "bfloat16", "training__log_every": 5}]
+CASES = [
+    ({}, (1, 3, 7, 8, 15, 16, 20, 22)),  # in every phase, at checkpoints, beside them, and at the seams
+    ({"training__optimiser": "muon"}, (8, 12)),
+    ({"training__precision": "bfloat16", "training__log_every": 5}, (8, 19)),
+]
 
 
-@pytest.mark.parametrize("overrides", CASES)
-def test_a_stopped_run_ends_bit_for_bit_where_the_whole_one_does(world: Any, listen: Any, overrides: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("overrides", "stops"), CASES)
+def test_a_stopped_run_ends_bit_for_bit_where_the_whole_one_does(world: Any, listen: Any, overrides: dict[str, Any], stops: tuple[int, ...]) -> None:
     recipe = world.recipe(**overrides)
     whole_log = listen()
     whole = world.train(recipe, "whole", whole_log)
     assert whole_log.steps == 2 + 13 + 7
-    for stop_at in (1, 3, 7, 8, 15, 16, 20, 22):  # in every phase, at checkpoints, beside them, and at the seams
+    for stop_at in stops:
         name = f"stopped-{stop_at}"
         with pytest.raises(KeyboardInterrupt):
             world.train(recipe, name, listen(stop_at))
@@ -163,7 +167,14 @@ def test_a_resume_that_forgets_the_generator_is_noticed(world: Any, listen: Any,
     whole = world.train(recipe, "whole")
     with pytest.raises(KeyboardInterrupt):
         world.train(recipe, "run", listen(12))
-    monkeypatch.setattr(torch.Generator, "set_state", lambda self, state: self)
+    load = CheckpointFolder.load
+
+    def forgetful(self: CheckpointFolder, fingerprint: str) -> Checkpoint | None:
+        found = load(self, fingerprint)
+        assert found is not None
+        return Checkpoint(found.progress, {**found.tensors, "generator": stream(recipe.seed, "patches", "pixel").get_state()})
+
+    monkeypatch.setattr(CheckpointFolder, "load", forgetful)
     assert not equal(world.train(recipe, "run"), whole)
 
 

@@ -74,7 +74,7 @@ def test_bounds_count_each_value_once() -> None:
     values = np.array([[[np.nan, np.inf, -5, 300], [0, 255, 255.4, 7]]], np.float32)
     meter = BoundsMeter((0, 255))
     meter.update(values, np.array([[True] * 4, [True, True, True, False]]), slack=0.5)
-    assert (meter.not_finite, meter.below, meter.above, meter.count) == (2, 1, 2, 7)
+    assert (meter.not_finite, meter.below, meter.above, meter.count) == (2, 1, 1, 7) and meter.outside == 4
 
 
 def test_mask_meter() -> None:

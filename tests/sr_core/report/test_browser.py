@@ -1,0 +1,45 @@
+"""The page in a browser: the slider and the tabs answer to keys, and nothing is asked of the network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sr_core.report.content import ReportContent
+from sr_core.report.html import build_report
+
+pytestmark = pytest.mark.long
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def test_slider_and_tabs_by_keyboard(tmp_path: Path, content: Callable[..., ReportContent]) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    target = build_report(tmp_path / "report.html", content(regions=2))
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        asked: list[str] = []
+        faults: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(target.as_uri())
+        stage = page.locator("#region-1 .stage")
+        assert stage.locator(".tag.left").inner_text() == "bicubic" and stage.locator(".tag.right").inner_text() == "SR"
+        stage.locator("input").focus()
+        for _ in range(4):
+            page.keyboard.press("ArrowRight")
+        assert stage.evaluate("e => e.style.getPropertyValue('--split')") == "52%"
+        page.locator("#region-1 select[data-side=right]").select_option(label="HR")
+        assert stage.locator("img.right").get_attribute("src") == page.locator("#region-1 img[data-caption=HR]").get_attribute("src")
+        assert page.locator("#region-2").is_hidden()
+        page.locator("#tab-1").focus()
+        page.keyboard.press("ArrowRight")
+        assert page.locator("#region-2").is_visible() and page.locator("#region-1").is_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        browser.close()
+    assert faults == [] and {url.partition(":")[0] for url in asked} <= {"file", "data"}
