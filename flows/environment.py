@@ -25,7 +25,7 @@ QUIET: Mapping[str, str] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 EMBEDDED: Mapping[str, str] = {
-    "PREFECT_API_URL": "",  # a temporary server of this process, whatever a profile says
+    "PREFECT_PROFILE": "ephemeral",  # a temporary server of this process, whatever the active profile says
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 s is too short on a busy machine with an empty home
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
@@ -65,8 +65,9 @@ def prepare(workspace: Path, embedded: bool) -> None:
     os.environ.setdefault("PREFECT_HOME", str(home))
     os.environ[WORKSPACE_VARIABLE] = str(workspace)
     if embedded:
-        if (url := os.environ.get("PREFECT_API_URL")) and not reachable(url):
-            os.environ["PREFECT_API_URL"] = ""
+        # Unset, not empty: with an empty address Prefect's event worker fails, and says so at every state change.
+        if not reachable(os.environ.get("PREFECT_API_URL", "")):
+            os.environ.pop("PREFECT_API_URL", None)
         for name, value in EMBEDDED.items():
             os.environ.setdefault(name, value)
     set_tracking(os.environ, workspace)

@@ -169,5 +169,6 @@ def angle(a: Float32Array, b: Float32Array) -> Float32Array:
     tiny = np.finfo(np.float64).tiny
     one = a.astype(np.float64) / np.maximum(np.linalg.norm(a.astype(np.float64), axis=0), tiny)
     two = b.astype(np.float64) / np.maximum(np.linalg.norm(b.astype(np.float64), axis=0), tiny)
-    radians = 2 * np.arctan2(np.linalg.norm(one - two, axis=0), np.linalg.norm(one + two, axis=0))
-    return np.degrees(radians).astype(np.float32)
+    degrees = np.degrees(2 * np.arctan2(np.linalg.norm(one - two, axis=0), np.linalg.norm(one + two, axis=0)))
+    angles: Float32Array = degrees.astype(np.float32)
+    return angles

@@ -46,7 +46,7 @@ def copy_as_cog(working: Path, place: Path) -> None:
     OutputError
         If it cannot be written or is not valid.
     """
-    from rio_cogeo import cog_validate
+    from rio_cogeo.cogeo import cog_validate
 
     try:
         with gdal_settings(), quiet():

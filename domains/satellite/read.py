@@ -101,10 +101,10 @@ def measured(stored: np.ndarray[Any, Any], header: Header) -> BoolArray:
     """Say where stored values (C, H, W) are measurements in every band: not nodata and finite. Shape (H, W)."""
     usable: BoolArray = np.ones(stored.shape, bool)
     if not header.encoding.is_integer:
-        usable &= np.isfinite(stored)
+        usable[~np.isfinite(stored)] = False
     if header.nodata is not None and np.isfinite(header.nodata):
-        usable &= stored != header.nodata
-    whole: BoolArray = usable.all(axis=0)
+        usable[stored == header.nodata] = False
+    whole: BoolArray = np.logical_and.reduce(usable, axis=0)
     return whole
 
 

@@ -176,7 +176,7 @@ def make_operator(kind: str, scale: int | tuple[int, int], **parameters: float) 
 
 
 def _scale(scale: int | tuple[int, int]) -> tuple[int, int]:
-    pair = (scale, scale) if isinstance(scale, int) else tuple(scale)
+    pair = tuple(scale) if isinstance(scale, tuple | list) else (scale, scale)
     if len(pair) != 2 or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 1 for s in pair) or max(pair) < 2:
         expected = "a whole number of at least 2, or (rows, columns) of which one may be 1"
         raise OperatorError(f"scale {scale}", expected, "Give scale=2, for example.")

@@ -16,6 +16,7 @@ from sr_core.report.tables import (
     decimals,
     gain_rows,
     gain_sentences,
+    known_coverage,
     largest_errors_sentence,
     method_rows,
     percent,
@@ -98,7 +99,7 @@ def render(content: ReportContent, side: int) -> str:
         gain_sentences=gain_sentences(evaluation), largest=largest_errors_sentence(evaluation),
         curves=curves([(p.name, p.step, p.value) for p in content.curve.points]),
         protocol=evaluation.protocol.describe(), model=_model_words(content),
-        has_interval=any(r.coverage is not None for r in evaluation.regions),
+        has_interval=bool(known_coverage(evaluation)),
     )  # fmt: skip
 
 
@@ -121,8 +122,7 @@ def _figures(content: ReportContent) -> tuple[Figure, ...]:
             other = evaluation.mean_psnr_db(method)
             label = "Gain over bicubic" if method == "bicubic" else "Gain over the linear filter"
             figures.append(Figure(label, f"{signed(model - other)} dB", f"from {decimals(other, 2)} dB"))
-    covered = [r.coverage for r in regions if r.coverage is not None]
-    if covered:
+    if covered := known_coverage(evaluation):
         aim = f"on the test regions; aimed at {percent(1 - evaluation.claim.alpha)}"
         figures.append(Figure("Pixels inside the interval", percent(sum(covered) / len(covered)), aim))
     agreement, plain = min(r.lr_psnr_db for r in regions), min(r.bicubic_lr_psnr_db for r in regions)

@@ -150,6 +150,11 @@ def check_rows(evaluation: Evaluation) -> tuple[CheckRow, ...]:
     return tuple(_check_row(results) for results in names.values())
 
 
+def known_coverage(evaluation: Evaluation) -> tuple[float, ...]:
+    """Give the coverage of the regions that have an interval."""
+    return tuple(r.coverage for r in evaluation.regions if r.coverage is not None and not math.isnan(r.coverage))
+
+
 def largest_errors_sentence(evaluation: Evaluation) -> str:
     """Say how many of the largest errors the interval held; this stands beside every claim."""
     known = [r.largest_errors_held for r in evaluation.regions if r.largest_errors_held is not None]

@@ -32,7 +32,7 @@ class Crops:
         self.scale, self.side = scale, -(-side // scale)
         self._pairs = pairs
         self._bandwise, self._device = bandwise, device
-        self._places = torch.cat([_places(number, mask_lr, mask_hr, scale, self.side) for number, (_, _, mask_lr, mask_hr) in enumerate(pairs)])
+        self._places = torch.cat([_places(i, low, high, scale, self.side) for i, (_, _, low, high) in enumerate(pairs)])
         if not len(self._places):
             raise ShapeError("training images without a whole usable patch", f"{self.side} LR pixels a side", "Give larger images.")
 

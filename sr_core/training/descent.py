@@ -109,7 +109,8 @@ class Descent:
     def _rolled_back(self, fault: Diverged, start: Checkpoint) -> Checkpoint:
         good = self._checkpoints.load(self._task.fingerprint) or start
         sentence = (
-            f"In phase {self._phase.words!r} {fault.what} by step {fault.step}: went back to step {good.progress.step} and on with half the rate."
+            f"In phase {self._phase.words!r} {fault.what} by step {fault.step}: "
+            f"went back to step {good.progress.step} and on with half the rate."
         )
         self._task.log.say(sentence)
         update = {"slowed": good.progress.slowed + 1, "notes": (*good.progress.notes, sentence)}

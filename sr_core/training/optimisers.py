@@ -12,6 +12,8 @@ from sr_core.errors import StoreError
 
 MUON_RATE = 10.0  # Muon's rate over Adam's. Its updates have a spectral norm of 1, so the two are not comparable.
 
+AGAIN = "Delete the checkpoint and train again."
+
 
 class Optimiser:
     """Steps a set of parameters.
@@ -87,11 +89,11 @@ class Optimiser:
                 value = left.pop(full)
                 # A new tensor like the parameter: the fused step walks memory and needs both in one order.
                 if value.ndim and value.shape != parameter.shape:
-                    raise StoreError(f"state {full} of shape {tuple(value.shape)}", f"{tuple(parameter.shape)}", "Delete the checkpoint and train again.")
+                    raise StoreError(f"state {full} of shape {tuple(value.shape)}", f"{tuple(parameter.shape)}", AGAIN)
                 like = torch.empty_like(parameter) if value.ndim else torch.empty_like(value, device=parameter.device)
                 optimiser.state[parameter][full.rpartition("/")[2]] = like.copy_(value)
         if left:
-            raise StoreError(f"optimiser state of {sorted(left)[0]}", "a parameter of this network", "Delete the checkpoint and train again.")
+            raise StoreError(f"optimiser state of {sorted(left)[0]}", "a parameter of this network", AGAIN)
 
     def _parameters(self) -> list[nn.Parameter]:
         return [*self._plain.values(), *(weight for weight, _ in self._views.values())]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -48,7 +49,7 @@ class Progress(Record):
     family: str
     points: tuple[CurvePoint, ...] = ()
     notes: tuple[str, ...] = ()
-    scores: dict[str, float] = {}
+    scores: dict[str, float] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class CheckpointFolder:
                 file.flush()
                 os.fsync(file.fileno())
             if self.newest.exists():
-                os.replace(self.newest, self.previous)
-            os.replace(temporary, self.newest)
+                self.newest.replace(self.previous)
+            temporary.replace(self.newest)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise WorkspaceError(
@@ -148,5 +149,5 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> Digest:
     whole = hashlib.sha256(text.encode())
     for name, tensor in tensors.items():
         whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        whole.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        whole.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return whole.hexdigest()

@@ -76,7 +76,9 @@ class Task:
     def network(self, family: str, spread: bool) -> SRNet:
         """Build the run's network, or the linear filter, on its device; weights as drawn from the recipe's seed."""
         seed = self.stream("first weights").initial_seed()
-        net = build(self._descriptor(spread) if family != "linear" else linear_descriptor(self.operator, self.recipe.network.linear_taps), seed)
+        taps = self.recipe.network.linear_taps
+        descriptor = linear_descriptor(self.operator, taps) if family == "linear" else self._descriptor(spread)
+        net = build(descriptor, seed)
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def stream(self, *names: str) -> torch.Generator:
@@ -124,7 +126,8 @@ class Task:
 
     @cached_property
     def _crops(self) -> Crops:
-        return Crops(self.training_pairs(), self.operator.scale[0], self.recipe.patches.size, self.recipe.network.bands == "band-wise", self.device)
+        bandwise = self.recipe.network.bands == "band-wise"
+        return Crops(self.training_pairs(), self.operator.scale[0], self.recipe.patches.size, bandwise, self.device)
 
     def _descriptor(self, spread: bool) -> Descriptor:
         plan = self.recipe.network

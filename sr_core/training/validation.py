@@ -69,7 +69,8 @@ class Validation:
     def _pieces(self) -> Iterator[WholePair]:
         scale, border = self.task.operator.scale[0], self.task.operator.scale[0]
         for lr, hr, mask_lr, mask_hr in self.task.val:
-            for window in windows(*mask_lr.shape, PIECE):
+            height, width = mask_lr.shape
+            for window in windows(height, width, PIECE):
                 rows, cols = window.slices()
                 fine_rows, fine_cols = window.scaled(scale).slices()
                 piece = lr[:, rows, cols], hr[:, fine_rows, fine_cols], mask_lr[rows, cols], mask_hr[fine_rows, fine_cols]

@@ -15,18 +15,18 @@ def coverage(hr: Float32Array, sr: Float32Array, half_width: Float32Array, mask:
 
     Parameters
     ----------
-    hr, sr, half_width : float32 (C, H, W), one physical unit. A NaN half-width holds nothing.
+    hr, sr, half_width : float32 (C, H, W), one physical unit. Among others, a NaN half-width holds nothing.
     mask : bool (H, W), True = use.
 
     Returns
     -------
     float
-        0..1, over bands and valid pixels; NaN where no pixel is valid. Cutting the interval to the valid range changes
+        0..1, over bands and valid pixels; NaN where no valid pixel carries an interval. Cutting the interval to the valid range changes
         nothing here, because the truth lies inside that range.
     """
     _same(hr, sr, half_width, mask)
     held = _errors(hr, sr)[:, mask] <= half_width[:, mask]
-    return float(held.mean()) if held.size else math.nan
+    return float(held.mean()) if np.isfinite(half_width[:, mask]).any() else math.nan
 
 
 def mean_width(sr: Float32Array, half_width: Float32Array, valid_range: tuple[float, float], mask: BoolArray) -> float:
@@ -58,11 +58,11 @@ def largest_errors_held(
     Returns
     -------
     float
-        0..1; NaN where no pixel is valid. A claim does not cover these errors; this figure stands beside it.
+        0..1; NaN where no valid pixel carries an interval. A claim does not cover these errors; this figure stands beside it.
     """
     _same(hr, sr, half_width, mask)
     errors = _errors(hr, sr)[:, mask].ravel()
-    if not errors.size:
+    if not np.isfinite(half_width[:, mask]).any():
         return math.nan
     count = max(1, round(errors.size * share))
     worst = np.argpartition(errors, errors.size - count)[errors.size - count :]

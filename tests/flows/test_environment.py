@@ -11,7 +11,7 @@ from flows import environment
 from sr_core.errors import InputError
 
 WATCHED = (
-    *environment.QUIET, *environment.EMBEDDED, "PREFECT_HOME", "MLFLOW_TRACKING_URI",
+    *environment.QUIET, *environment.EMBEDDED, "PREFECT_HOME", "MLFLOW_TRACKING_URI", "PREFECT_API_URL",
     environment.OWN_TRACKING, environment.WORKSPACE_VARIABLE,
 )  # fmt: skip
 
@@ -40,7 +40,8 @@ def test_homes_are_absolute_and_made_with_parents(tmp_path: Path, monkeypatch: p
     assert os.environ["PREFECT_HOME"] == str(tmp_path / "a/b/prefect")
     assert (tmp_path / "a/b/prefect").is_dir()
     assert os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{tmp_path}/a/b/mlflow.db"
-    assert os.environ["PREFECT_API_URL"] == ""
+    assert "PREFECT_API_URL" not in os.environ
+    assert os.environ["PREFECT_PROFILE"] == "ephemeral"
 
 
 def test_what_the_user_set_stays(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_server_that_is_gone_is_replaced_by_the_embedded_one_and_a_live_one_is
         environment.prepare(tmp_path, embedded=True)
         assert os.environ["PREFECT_API_URL"] == live
     environment.prepare(tmp_path, embedded=True)
-    assert os.environ["PREFECT_API_URL"] == ""
+    assert "PREFECT_API_URL" not in os.environ
 
 
 def test_without_embedding_the_api_address_is_left_alone(tmp_path: Path) -> None:

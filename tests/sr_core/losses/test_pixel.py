@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sr_core.errors import ShapeError
 from sr_core.losses import PIXEL_LOSSES, charbonnier, l1, l2, magnitude
 

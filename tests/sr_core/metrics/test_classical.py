@@ -56,8 +56,8 @@ def test_set5(shared_data: Path, border: Literal["symmetric", "clamp"], scale: i
     for name, (db, similarity) in zip(SET5, PER_IMAGE[border, scale], strict=True):
         picture = np.asarray(Image.open(shared_data / "sr_test" / "Set5" / f"{name}.png").convert("RGB")).transpose(2, 0, 1)
         scores.append(srcnn_protocol(picture, scale, border=border, single=border == "clamp"))
-        assert scores[-1].psnr == pytest.approx(db, abs=1e-4)
-        assert scores[-1].ssim == pytest.approx(similarity, abs=1e-6)
+        assert scores[-1].psnr == pytest.approx(db, abs=5.1e-5)
+        assert scores[-1].ssim == pytest.approx(similarity, abs=5.1e-7)
     if scale in PUBLISHED:
         assert round(float(np.mean([s.psnr for s in scores])), 2) == PUBLISHED[scale][0]
         assert round(float(np.mean([s.ssim for s in scores])), 4) == PUBLISHED[scale][1]
@@ -66,7 +66,7 @@ def test_set5(shared_data: Path, border: Literal["symmetric", "clamp"], scale: i
 def test_forgotten_border_would_be_seen() -> None:
     picture = made_up()
     lr, reference = srcnn_pair(picture, 2)
-    assert abs(srcnn_score(resize(lr, 2), reference, 0 + 4).psnr - 32.908025) > 1e-3
+    assert abs(srcnn_score(resize(lr, 2), reference, 4).psnr - 32.908025) > 1e-3
 
 
 def test_modcrop_and_refusal() -> None:

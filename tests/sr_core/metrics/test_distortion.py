@@ -29,9 +29,8 @@ def test_psnr_by_hand() -> None:
 
 def test_ssim_equals_scikit_image() -> None:
     sr, hr = pair(2, 40, 33)
-    oracle = np.mean([
-        structural_similarity(a, b, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False) for a, b in zip(sr, hr, strict=True)
-    ])  # fmt: skip
+    exact = {"data_range": 255, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    oracle = np.mean([structural_similarity(a, b, **exact) for a, b in zip(sr, hr, strict=True)])
     assert ssim(sr, hr, EIGHT_BIT) == pytest.approx(oracle, abs=1e-13)
     assert ssim(hr, hr, EIGHT_BIT) == pytest.approx(1, abs=1e-15)
 

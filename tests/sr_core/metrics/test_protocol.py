@@ -35,7 +35,9 @@ def test_description_and_json() -> None:
     assert Protocol.from_json(protocol.to_json(), "x") == protocol
 
 
-@pytest.mark.parametrize("bad", [{"data_range": 0, "border": 0}, {"data_range": 1, "border": -1}, {"data_range": 1, "border": 0, "rounding": "step"}])
+@pytest.mark.parametrize(
+    "bad", [{"data_range": 0, "border": 0}, {"data_range": 1, "border": -1}, {"data_range": 1, "border": 0, "rounding": "step"}]
+)
 def test_contradictions(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Protocol(**bad)  # type: ignore[arg-type]

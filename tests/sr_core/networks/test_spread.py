@@ -80,7 +80,7 @@ def test_magnitude_head_learns_where_the_error_is() -> None:
     error[..., 24:] = 0.3
     optimiser = torch.optim.Adam(net.spread_parameters(), lr=1e-2)
     before = net(y)
-    for _ in range(60):
+    for _ in range(40):
         optimiser.zero_grad()
         (net.forward_spread(y)[1] - error).square().mean().backward()
         optimiser.step()

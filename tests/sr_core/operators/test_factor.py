@@ -1,6 +1,7 @@
 """One axis: golden taps and border matrices, the band's symbol, the pre-filter.
 
-Golden values: `8 -> 4` and `9 -> 3` rows and the tap lists were worked out from the definition in exact fractions, and agree with files made by MATLAB.
+Golden values: the rows of `8 -> 4` and `9 -> 3` and the tap lists were worked out from the definition in exact fractions, and agree
+with files made by MATLAB.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def test_bicubic_taps_are_exact(scale: int) -> None:
     factor = make_operator("bicubic", scale).rows
     mirrored = half + (half[-2::-1] if scale % 2 else half[::-1])
     assert factor.offset == offset
-    np.testing.assert_allclose(factor.taps, np.array(mirrored) / over, rtol=0, atol=1e-16)
+    np.testing.assert_allclose(factor.taps, np.array(mirrored) / over, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("scale", BILINEAR)
@@ -108,7 +109,8 @@ def test_prefilter_of_bicubic_is_short() -> None:
 
 
 def test_balancing_changes_no_row() -> None:
-    for factor in (Factor(4, -1, (0.1, 0.2, 0.4, 0.2, 0.1, 0.0, 0.0)), Factor(2, 1, (1.0,)), Factor(4, 2, (0.5, 0.3, 0.2)), Factor(3, -4, (0.6, 0.4))):
+    off_centre = [Factor(4, -1, (0.1, 0.2, 0.4, 0.2, 0.1, 0.0, 0.0)), Factor(2, 1, (1.0,)), Factor(4, 2, (0.5, 0.3, 0.2))]
+    for factor in (*off_centre, Factor(3, -4, (0.6, 0.4))):
         even = factor.balanced()
         assert even.before == even.after
         np.testing.assert_array_equal(even.dense(24), factor.dense(24))

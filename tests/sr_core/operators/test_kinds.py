@@ -68,7 +68,10 @@ def test_refusals(kind: str, scale: object, parameters: dict[str, float], words:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"schema": 2}, "newer version"), ({"version": 9}, "version 9"), ({"kind": "x"}, "one of bicubic"), ({"scale": 2}, "does not read"), ({"scale": [2]}, "does not read")],
+    [
+        ({"schema": 2}, "newer version"), ({"version": 9}, "version 9"), ({"kind": "x"}, "one of bicubic"),
+        ({"scale": 2}, "does not read"), ({"scale": [2]}, "does not read"),
+    ],
 )  # fmt: skip
 def test_reading_refuses(change: dict[str, object], words: str) -> None:
     body = json.loads(make_operator("bicubic", 2).to_json()) | change

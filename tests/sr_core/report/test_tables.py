@@ -10,7 +10,17 @@ import pytest
 from sr_core.evaluation import Evaluation
 from sr_core.records import Group
 from sr_core.report.content import ReportContent
-from sr_core.report.tables import check_rows, decimals, gain_sentences, largest_errors_sentence, method_rows, percent, region_rows, summary
+from sr_core.report.tables import (
+    check_rows,
+    decimals,
+    gain_sentences,
+    known_coverage,
+    largest_errors_sentence,
+    method_rows,
+    percent,
+    region_rows,
+    summary,
+)
 
 Maker = Callable[..., ReportContent]
 
@@ -67,7 +77,10 @@ def test_gain_is_counted_by_group_where_groups_are_independent(content: Maker) -
 
 def test_figures_without_an_interval(content: Maker) -> None:
     made = content(interval=False).evaluation
-    assert region_rows(made)[0].coverage == "–" and largest_errors_sentence(made) == ""
+    assert region_rows(made)[0].coverage == "–" and largest_errors_sentence(made) == "" and known_coverage(made) == ()
+    empty = tuple(r.model_copy(update={"coverage": math.nan, "largest_errors_held": math.nan}) for r in made.regions)
+    unknown = made.model_copy(update={"regions": empty})
+    assert region_rows(unknown)[0].coverage == "–" and largest_errors_sentence(unknown) == "" and known_coverage(unknown) == ()
 
 
 def test_writing_of_figures() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+
 from sr_core.operators import Operator, make_operator
 from sr_core.patches import MemoryReader, PairImage, PatchStore, whole_pairs, write_shard
 from sr_core.raster import Encoding, Raster
@@ -93,7 +94,9 @@ class World:
     def reader(self, recipe: Recipe) -> MemoryReader:
         return self.reader_class(self.store(recipe), "train", recipe.network.bands == "band-wise", upscale=self.operator.upscale)
 
-    def train(self, recipe: Recipe, name: str, listener: Listener | None = None, with_val: bool = True, reader: MemoryReader | None = None) -> Trained:
+    def train(
+        self, recipe: Recipe, name: str, listener: Listener | None = None, with_val: bool = True, reader: MemoryReader | None = None
+    ) -> Trained:
         reader = reader or self.reader(recipe)
         val = whole_pairs(reader.store, "val") if with_val else []
         return train_model(reader, val, recipe, self.operator, "reflectance", self.folder / name, listener or self.listener)

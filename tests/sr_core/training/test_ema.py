@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 from sr_core.errors import StoreError
 from sr_core.training.ema import Average
-from torch import nn
 
 
 def test_early_steps_forget_the_start_and_late_ones_keep_the_decay() -> None:

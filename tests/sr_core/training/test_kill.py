@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = '''
+SCRIPT = """
 import hashlib, os, signal, sys
 from pathlib import Path
 
@@ -41,13 +41,12 @@ whole = hashlib.sha256(repr((trained.curve, trained.notes, trained.family, sorte
 for name, tensor in sorted(trained.net.state_dict().items()):
     whole.update(name.encode() + tensor.contiguous().numpy().tobytes())
 print(whole.hexdigest())
-'''
+"""
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("optimiser", ["adam", "muon"])
-def test_kill_minus_nine(world: Any, tmp_path: Path, optimiser: str) -> None:
-    recipe = world.recipe(training__optimiser=optimiser, training__precision="auto")
+def test_kill_minus_nine(world: Any, tmp_path: Path) -> None:
+    recipe = world.recipe(training__precision="auto")
     store, settings = world.store(recipe).folder, tmp_path / "recipe.json"
     settings.write_text(recipe.to_json())
 
@@ -57,7 +56,7 @@ def test_kill_minus_nine(world: Any, tmp_path: Path, optimiser: str) -> None:
 
     whole = run("whole")
     assert whole.returncode == 0, whole.stderr
-    for kill_at in (5, 9, 14, 19):
+    for kill_at in (9, 12, 19):
         assert run(f"killed-{kill_at}", kill_at).returncode == -9
         again = run(f"killed-{kill_at}")
         assert again.returncode == 0, again.stderr

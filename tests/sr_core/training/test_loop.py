@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from sr_core.errors import RecipeError
 from sr_core.patches import MemoryReader, whole_pairs
 from sr_core.training import Trained, stream
 from sr_core.training.state import NEWEST, PREVIOUS, Checkpoint, CheckpointFolder
-from torch import Tensor
 
 
 def bits(trained: Trained) -> dict[str, Tensor]:
@@ -24,8 +25,10 @@ def equal(a: Trained, b: Trained) -> bool:
 
 @pytest.fixture
 def learnt(world: Any) -> dict[str, Any]:
-    return {"training__steps": 120, "training__batch": 8, "training__rate": 5e-3, "network__width": 8, "spread__steps": 80, "spread__rate": 3e-3,
-            "training__validate_every": 60, "training__warmup_steps": 10}  # fmt: skip
+    return {
+        "training__steps": 80, "training__batch": 8, "training__rate": 5e-3, "training__warmup_steps": 10, "training__validate_every": 60,
+        "network__width": 8, "spread__steps": 80, "spread__rate": 3e-3,
+    }  # fmt: skip
 
 
 def test_a_network_learns_what_the_filter_cannot(world: Any, learnt: dict[str, Any]) -> None:
@@ -62,7 +65,8 @@ def test_the_spread_phase_leaves_the_mean_bit_for_bit(world: Any) -> None:
 def test_the_guard_gives_the_filter_where_the_network_is_no_better(world: Any) -> None:
     trained = world.train(world.recipe(training__rate=1e-30), "run")  # a network that stays what it was
     assert trained.family == "linear" and trained.net.descriptor.family == "linear"
-    assert any("the model is the filter" in note for note in trained.notes) and any("the model is the filter" in s for s in world.listener.sentences)
+    for said in (trained.notes, world.listener.sentences):
+        assert any("the model is the filter" in sentence for sentence in said)
     _, spread = trained.net.forward_spread(torch.randn(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)))
     assert float(spread.min()) >= 0
 
@@ -102,14 +106,16 @@ def test_srcnn_over_the_filter_is_said_to_stand_on_the_upscaling(world: Any) -> 
 # --- exact resume ---------------------------------------------------------------------------------------------------------
 
 CASES = [
-    ({}, (1, 3, 7, 8, 15, 16, 20, 22)),  # in every phase, at checkpoints, beside them, and at the seams
+    ({}, (1, 3, 8, 15, 16, 20)),  # in every phase, at checkpoints, beside them, and at the seams
     ({"training__optimiser": "muon"}, (8, 12)),
     ({"training__precision": "bfloat16", "training__log_every": 5}, (8, 19)),
 ]
 
 
 @pytest.mark.parametrize(("overrides", "stops"), CASES)
-def test_a_stopped_run_ends_bit_for_bit_where_the_whole_one_does(world: Any, listen: Any, overrides: dict[str, Any], stops: tuple[int, ...]) -> None:
+def test_a_stopped_run_ends_bit_for_bit_where_the_whole_one_does(
+    world: Any, listen: Any, overrides: dict[str, Any], stops: tuple[int, ...]
+) -> None:
     recipe = world.recipe(**overrides)
     whole_log = listen()
     whole = world.train(recipe, "whole", whole_log)
@@ -215,5 +221,5 @@ def test_a_loss_that_is_no_number_goes_back_once_with_half_the_rate(world: Any, 
 
 def test_a_loss_that_stays_no_number_stops_in_words(world: Any) -> None:
     recipe = world.recipe()
-    with pytest.raises(RecipeError, match="again after going back .* expected finite numbers.*training.rate="):
+    with pytest.raises(RecipeError, match=r"again after going back .* expected finite numbers.*training.rate="):
         world.train(recipe, "run", reader=poisoned(world, recipe, 12, 1000))

@@ -6,9 +6,10 @@ from typing import Literal
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from sr_core.errors import StoreError
 from sr_core.training.optimisers import MUON_RATE, Optimiser
-from torch import Tensor, nn
 
 Kind = Literal["adam", "muon"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from sr_core.bundle import CurvePoint
 from sr_core.errors import WorkspaceError
 from sr_core.log import Silent
@@ -29,7 +30,8 @@ def checkpoint(step: int, fingerprint: str = "f") -> Checkpoint:
         "optimiser/weight/step": torch.tensor(float(step)),
         "generator": torch.Generator().manual_seed(step).get_state(),
     }
-    return Checkpoint(Progress(fingerprint=fingerprint, phase=1, step=step, family="edsr", points=(POINT,), scores={"linear": 1 / 3}), tensors)
+    progress = Progress(fingerprint=fingerprint, phase=1, step=step, family="edsr", points=(POINT,), scores={"linear": 1 / 3})
+    return Checkpoint(progress, tensors)
 
 
 def test_round_trip_is_exact(tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_another_trainings_checkpoint_is_left_out(tmp_path: Path) -> None:
 def test_killed_between_the_two_renames(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path, Silent())
     folder.save(checkpoint(1))
-    os.replace(tmp_path / NEWEST, tmp_path / PREVIOUS)
+    (tmp_path / NEWEST).replace(tmp_path / PREVIOUS)
     found = folder.load("f")
     assert found is not None and found.progress.step == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from sr_core.training import stream
 
 
@@ -18,7 +19,8 @@ def test_a_stream_is_the_same_whatever_was_drawn_before() -> None:
 
 
 def test_names_and_seeds_make_different_streams() -> None:
-    streams = [draw("patches"), draw("pixel"), draw("patches", "pixel"), draw("pixel", "patches"), draw("patchespixel"), draw("patches", seed=2)]
+    names = [("patches",), ("pixel",), ("patches", "pixel"), ("pixel", "patches"), ("patchespixel",)]
+    streams = [draw(*name) for name in names] + [draw("patches", seed=2)]
     assert len({tuple(numbers) for numbers in streams}) == len(streams)
 
 

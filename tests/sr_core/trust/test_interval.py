@@ -56,6 +56,12 @@ def test_no_valid_pixel_gives_nan() -> None:
     assert math.isnan(mean_width(one, one, (0, 1), none)) and covered_share(one, none) == 0.0
 
 
+def test_without_any_interval_there_is_no_coverage() -> None:
+    one, none = image(1, 1, 1, 1), image(*[math.nan] * 4)
+    assert math.isnan(coverage(one, one, none, MASK)) and math.isnan(largest_errors_held(one, one, none, MASK))
+    assert math.isnan(mean_width(one, none, (0, 1), MASK)) and covered_share(none, MASK) == 0.0
+
+
 def test_shapes_must_agree() -> None:
     with pytest.raises(ShapeError):
         coverage(image(1, 1, 1, 1), image(1, 1, 1, 1)[:, :1], image(1, 1, 1, 1), MASK)
