@@ -33,10 +33,8 @@ def load_domain(name: str, upscaling_only: bool = False) -> Domain:
     """
     for point in _points():
         if point.name == name:
-            domain = point.load()
-            if upscaling_only and hasattr(domain, "for_upscaling"):
-                domain = domain.for_upscaling()
-            return cast("Domain", domain)
+            domain = cast("Domain", point.load())
+            return domain.for_upscaling() if upscaling_only else domain
     known = ", ".join(domain_names()) or "none installed"
     raise InputError(f"domain {name!r}", f"one of {known}", "Choose one of them, or install the package that brings it.")
 

@@ -6,7 +6,10 @@ Whatever the user has set stays. Addresses and homes are absolute, because both 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import socket
+import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -107,14 +110,16 @@ def pages(workspace: Path) -> tuple[str, str]:
     """Give the two commands that open the Prefect page and the MLflow page of a workspace."""
     home = os.environ.get("PREFECT_HOME", str(workspace / "prefect"))
     uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{workspace / 'mlflow.db'}")
-    prefect = f"PREFECT_HOME={_quoted(home)} prefect server start        # then http://127.0.0.1:4200"
-    mlflow = f"mlflow ui --backend-store-uri {_quoted(uri)}        # then http://127.0.0.1:5000"
+    prefect = f"PREFECT_HOME={shlex.quote(home)} {_script('prefect')} server start   # http://127.0.0.1:4200"
     if uri.startswith(("http://", "https://")):
-        mlflow = uri
-    return prefect, mlflow
+        return prefect, uri
+    return prefect, f"{_script('mlflow')} ui --backend-store-uri {shlex.quote(uri)}   # http://127.0.0.1:5000"
 
 
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+def _script(name: str) -> str:
+    """Give a command of this environment as it can be typed here: the plain name where that is on the path."""
+    path = Path(sys.executable).parent / name
+    if not path.is_file() or shutil.which(name) == str(path):
+        return name
+    folder = Path.cwd()
+    return shlex.quote(str(path.relative_to(folder) if path.is_relative_to(folder) else path))

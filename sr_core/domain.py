@@ -63,6 +63,9 @@ class Domain(Protocol):
     group_kind: str  # "place", "patient", "person", "picture"
     sensitivity: Sensitivity
 
+    def for_upscaling(self) -> Domain:
+        """Give the domain as it reads images that are only upscaled: what may not be learned from is taken, too."""
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find the images below the given files and folders; a file that cannot be used becomes a refusal.
 

@@ -64,6 +64,25 @@ def windows(height: int, width: int, size: int) -> Iterator[Window]:
             yield Window(row, col, min(size, height - row), min(size, width - col))
 
 
+def fill_nearest(pixels: Float32Array, mask: BoolArray, otherwise: float = 0.0) -> Float32Array:
+    """Give every unusable pixel the value of the nearest usable one, so that nothing is interpolated over a hole.
+
+    Parameters
+    ----------
+    pixels : float32 (C, H, W).
+    mask : bool (H, W), True = usable.
+    otherwise : value of all pixels if none is usable.
+    """
+    if mask.all():
+        return pixels
+    if not mask.any():
+        return np.full_like(pixels, otherwise)
+    from scipy import ndimage
+
+    rows, cols = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    return np.ascontiguousarray(pixels[:, rows, cols])
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a file stores a physical value: `physical = stored * scale + offset`.

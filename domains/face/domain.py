@@ -37,6 +37,10 @@ class FaceDomain:
     group_kind: str = "person"
     sensitivity: Sensitivity = SENSITIVITY
 
+    def for_upscaling(self) -> FaceDomain:
+        """Give the domain itself: whatever may be upscaled may be learned from."""
+        return self
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find pictures; see `domains.face.read.discover`."""
         from domains.face.read import discover
@@ -63,9 +67,9 @@ class FaceDomain:
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
         """Give the named degradations."""
-        from domains.face.degrade import operators
+        from domains.face.degrade import OPERATORS
 
-        return operators()
+        return dict(OPERATORS)
 
     def recipe(self) -> Recipe:
         """Give the default recipe: band-wise EDSR 8 x 32 over the fitted linear filter, x2; PSNR over 255 grey levels."""

@@ -71,9 +71,9 @@ class MedicalDomain:
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
         """Give the named degradations."""
-        from domains.medical.degrade import operators
+        from domains.medical.degrade import OPERATORS
 
-        return operators()
+        return dict(OPERATORS)
 
     def recipe(self) -> Recipe:
         """Give the default recipe: band-wise EDSR 8 x 32 over the fitted linear filter, x2; PSNR over the measured range."""

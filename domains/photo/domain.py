@@ -24,6 +24,10 @@ class Photo:
     group_kind: str = "picture"
     sensitivity: Sensitivity = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
 
+    def for_upscaling(self) -> Photo:
+        """Give the domain itself: whatever may be upscaled may be learned from."""
+        return self
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find pictures; see `domains.photo.read.discover`."""
         from domains.photo.read import discover

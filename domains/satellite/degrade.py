@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from domains.common.degrade import bicubic, box
+
 if TYPE_CHECKING:
     from sr_core.operators import Operator
 
@@ -14,25 +16,11 @@ if TYPE_CHECKING:
 MTF_AT_NYQUIST = 0.25
 
 
-def bicubic(scale: int) -> Operator:
-    """Antialiased bicubic reduction, as MATLAB's `imresize`: the convention of published benchmarks."""
-    from sr_core.operators import make_operator
-
-    return make_operator("bicubic", scale)
-
-
 def mtf(scale: int) -> Operator:
     """Gaussian sensor blur with a value of 0.25 at the LR Nyquist frequency, then decimation."""
     from sr_core.operators import make_operator
 
     return make_operator("mtf", scale, value=MTF_AT_NYQUIST)
-
-
-def box(scale: int) -> Operator:
-    """Mean over scale x scale pixels: an ideal detector of square pixels."""
-    from sr_core.operators import make_operator
-
-    return make_operator("box", scale)
 
 
 OPERATORS: dict[str, Callable[[int], Operator]] = {"bicubic": bicubic, "mtf": mtf, "box": box}

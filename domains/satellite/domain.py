@@ -24,6 +24,10 @@ class Satellite:
     group_kind: str = "place"
     sensitivity: Sensitivity = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
 
+    def for_upscaling(self) -> Satellite:
+        """Give the domain itself: whatever may be upscaled may be learned from."""
+        return self
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find GeoTIFFs; see `domains.satellite.read.discover`."""
         from domains.satellite.read import discover

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from sr_core.inference.predictor import Prediction, Predictor, fill_nearest
+from sr_core.inference.predictor import Prediction, Predictor
 from sr_core.inference.tiles import Tile, tiles
 
-__all__ = ["Prediction", "Predictor", "Tile", "fill_nearest", "tiles"]
+__all__ = ["Prediction", "Predictor", "Tile", "tiles"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from sr_core.bundle import Bundle
@@ -15,7 +14,7 @@ from sr_core.errors import BundleError, InputError, ShapeError
 from sr_core.inference.tiles import tiles
 from sr_core.networks import SRNet
 from sr_core.networks.precision import choose_precision, full_precision
-from sr_core.raster import BoolArray, Float32Array
+from sr_core.raster import BoolArray, Float32Array, fill_nearest
 
 WHOLE = 512  # LR pixels: an image with no longer side is computed at once
 
@@ -139,20 +138,3 @@ class Predictor:
 
     def _call(self, lr: Tensor, with_spread: bool) -> tuple[Tensor, Tensor | None]:
         return self.net.forward_spread(lr) if with_spread else (self.net(lr), None)
-
-
-def fill_nearest(y: Float32Array, mask: BoolArray, otherwise: float) -> Float32Array:
-    """Give the image with each unmeasured pixel replaced by its nearest measured one (Euclidean distance).
-
-    Parameters
-    ----------
-    y : float32 (C, h, w).
-    mask : bool (h, w), True = measured.
-    otherwise : value of all pixels if none is measured.
-    """
-    if mask.all():
-        return y
-    if not mask.any():
-        return np.full_like(y, otherwise)
-    rows, cols = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    return np.ascontiguousarray(y[:, rows, cols])

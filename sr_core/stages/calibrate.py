@@ -83,7 +83,7 @@ def _build(
         unit=card.unit,
         weights=restorer.bundle.weights_hash,
         operator=restorer.operator.digest(),
-        operator_name=restorer.operator.describe(),
+        operator_name=f"{restorer.operator.kind} x{restorer.scale}",
         settings=Settings(projection=card.projection, precision=restorer.precision, estimator=restorer.estimator),
         software=software(),
     )

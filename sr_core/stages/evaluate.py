@@ -14,7 +14,7 @@ from sr_core.log import Log
 from sr_core.raster import Float32Array
 from sr_core.records import CalibrationRef, EvaluationRef, Manifest, ManifestRef, Region
 from sr_core.recipe import Recipe
-from sr_core.stages.evidence import evidence_of, lr_psnr_db, plain_bicubic, residual_of, run_checks
+from sr_core.stages.evidence import evidence_of, plain_bicubic, residual_of, run_checks
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
 from sr_core.workspace import Workspace, folder_sha256
@@ -131,7 +131,7 @@ class _Measured:
 
     def score(self, domain: Domain, region: Region, restorer: Restorer, protocol: Protocol) -> RegionScore:
         from sr_core.bundle import software
-        from sr_core.metrics import psnr, ssim
+        from sr_core.metrics import lr_psnr, psnr, ssim
         from sr_core.trust.checks import coverage_check
         from sr_core.trust.interval import coverage, covered_share, largest_errors_held, mean_width
         from sr_core.trust.verdict import judge
@@ -148,8 +148,6 @@ class _Measured:
         verdict = judge(
             claim, checks, invisible_size_px=restorer.invisible_size_px, covered_share=covered_share(half, mask), software=software()
         )
-        plain = self.images["bicubic"]
-        mask_hr = enlarge_mask(self.pair.lr.mask, restorer.operator.scale)
         return RegionScore(
             region=region,
             methods=tuple(
@@ -159,8 +157,10 @@ class _Measured:
             coverage=held,
             mean_width=None if half is None else mean_width(delivered, half, self.pair.hr.valid_range, mask),
             largest_errors_held=largest,
-            lr_psnr_db=lr_psnr_db(evidence.residual, self.pair.lr.mask, protocol.data_range),
-            bicubic_lr_psnr_db=lr_psnr_db(residual_of(restorer, self.pair.lr, plain, mask_hr), self.pair.lr.mask, protocol.data_range),
+            lr_psnr_db=lr_psnr(delivered, self.pair.lr.pixels, restorer.operator, protocol.data_range, self.pair.lr.mask),
+            bicubic_lr_psnr_db=lr_psnr(
+                self.images["bicubic"], self.pair.lr.pixels, restorer.operator, protocol.data_range, self.pair.lr.mask
+            ),
             residual_rms=_rms(evidence.residual[:, self.pair.lr.mask]),
             residual_max=float(np.abs(evidence.residual[:, self.pair.lr.mask]).max()),
             verdict=verdict,
@@ -181,7 +181,7 @@ class _Measured:
             sr=delivered,
             half_width=self.restored.half_width,
             residual=residual_of(restorer, self.pair.lr, delivered, mask_hr),
-            guess=guess_map(delivered, restorer.operator),
+            guess=guess_map(delivered, restorer.operator, mask_hr),
         )
 
 

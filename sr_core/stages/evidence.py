@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sr_core.raster import BoolArray, Float32Array, Raster, Window
-from sr_core.stages.regions import enlarge_mask, fill_invalid
+from sr_core.raster import BoolArray, Float32Array, Raster, Window, fill_nearest
+from sr_core.stages.regions import enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
@@ -22,8 +22,9 @@ def evidence_of(
     delivered: Float32Array,
     half_width: Float32Array | None,
     step: float,
-    where: Window | None = None,
     mask_hr: BoolArray | None = None,
+    core: Window | None = None,
+    where: Window | None = None,
 ) -> Evidence:
     """Put together what the checks look at.
 
@@ -34,18 +35,22 @@ def evidence_of(
     half_width : the interval, or None.
     step : quantisation step of the file.
     mask_hr : which pixels the file calls valid; None: those of the measurement, repeated.
+    core : the part of `lr` to look at, in LR pixels; the rest is context, whose own edges are not the image's. None: all.
+    where : place of that part on the image's SR grid.
     """
     from sr_core.trust.verdict import Evidence
 
     mask = enlarge_mask(lr.mask, restorer.operator.scale) if mask_hr is None else mask_hr
+    rows, cols = (core or Window(0, 0, *lr.mask.shape)).slices()
+    fine_rows, fine_cols = (core or Window(0, 0, *lr.mask.shape)).scaled(restorer.scale).slices()
     return Evidence(
-        y=lr.pixels,
-        z=delivered,
-        bicubic=plain_bicubic(lr, restorer.scale),
-        mask_lr=lr.mask,
-        mask_hr=mask,
-        residual=residual_of(restorer, lr, delivered, mask),
-        half_width=half_width,
+        y=lr.pixels[:, rows, cols],
+        z=delivered[:, fine_rows, fine_cols],
+        bicubic=plain_bicubic(lr, restorer.scale)[:, fine_rows, fine_cols],
+        mask_lr=lr.mask[rows, cols],
+        mask_hr=mask[fine_rows, fine_cols],
+        residual=residual_of(restorer, lr, delivered, mask)[:, rows, cols],
+        half_width=None if half_width is None else half_width[:, fine_rows, fine_cols],
         step=step,
         valid_range=lr.valid_range,
         unit=lr.unit,
@@ -69,7 +74,7 @@ def plain_bicubic(lr: Raster, scale: int) -> Float32Array:
 
     from sr_core.operators import make_operator
 
-    filled = torch.from_numpy(np.ascontiguousarray(fill_invalid(lr.pixels, lr.mask)))
+    filled = torch.from_numpy(np.ascontiguousarray(fill_nearest(lr.pixels, lr.mask)))
     return make_operator("bicubic", scale).upscale(filled).numpy()
 
 
@@ -77,18 +82,9 @@ def residual_of(restorer: Restorer, lr: Raster, delivered: Float32Array, mask_hr
     """Give y - A z, float32 (C, h, w); pixels that are not valid take the nearest valid value before."""
     import torch
 
-    z = torch.from_numpy(np.ascontiguousarray(fill_invalid(delivered, mask_hr)))
-    y = torch.from_numpy(np.ascontiguousarray(fill_invalid(lr.pixels, lr.mask)))
+    z = torch.from_numpy(np.ascontiguousarray(fill_nearest(delivered, mask_hr)))
+    y = torch.from_numpy(np.ascontiguousarray(fill_nearest(lr.pixels, lr.mask)))
     return restorer.operator.residual(z.double(), y.double()).float().numpy()
-
-
-def lr_psnr_db(residual: Float32Array, mask: BoolArray, data_range: float) -> float:
-    """Give the consistency of an image with its measurement: PSNR of A z against y in dB, +inf where they are equal."""
-    from sr_core.trust.consistency import ResidualMeter
-
-    meter = ResidualMeter.of(residual.shape[0])
-    meter.update(residual, mask)
-    return meter.lr_psnr_db(data_range)
 
 
 def worst_of(results: Sequence[tuple[CheckResult, ...]]) -> tuple[CheckResult, ...]:

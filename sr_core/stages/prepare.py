@@ -49,7 +49,7 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
 def _build(
     folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, operator: Operator, recipe: Recipe, log: Log
 ) -> StoreRef:
-    from sr_core.patches import write_shard
+    from sr_core.patches import PatchStore, summarise, write_shard
 
     todo = [(source, parts) for source in manifest.sources if (parts := _parts(manifest, source))]
     train = val = 0
@@ -76,7 +76,8 @@ def _build(
             "Give larger images, or a smaller patch with patches.size.",
         )
     (folder / "store.json").write_text(json.dumps({"train_pairs": train, "val_pairs": val}) + "\n")
-    log.say(f"prepare: {train} training and {val} validation pairs of {recipe.patches.size} px at stride {recipe.patches.stride}")
+    with PatchStore(folder) as store:
+        log.say(f"prepare: {summarise(store).sentence(recipe.patches)}")
     return StoreRef(path=folder, hash=folder_sha256(folder), made_from=(ref.hash,), train_pairs=train, val_pairs=val)
 
 

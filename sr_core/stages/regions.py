@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.errors import InputError, RecipeError, ShapeError
-from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window, fill_nearest
 from sr_core.records import Manifest, Region
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def degrade(hr: Raster, encoding: Encoding, operator: Operator) -> Pair:
     """
     import torch
 
-    filled = fill_invalid(hr.pixels, hr.mask)
+    filled = fill_nearest(hr.pixels, hr.mask)
     measured = operator.apply(torch.from_numpy(filled).double()).numpy()
     lr_pixels = encoding.decode(encoding.encode(measured))
     lr_mask = _measured_wholly(hr.mask, operator)
@@ -94,19 +94,3 @@ def _measured_wholly(mask: BoolArray, operator: Operator) -> BoolArray:
 def enlarge_mask(mask: BoolArray, scale: tuple[int, int]) -> BoolArray:
     """Repeat every LR pixel over the HR pixels that it covers."""
     return np.repeat(np.repeat(mask, scale[0], axis=0), scale[1], axis=1)
-
-
-def fill_invalid(pixels: Float32Array, mask: BoolArray) -> Float32Array:
-    """Give every unusable pixel the value of the nearest usable one, so that nothing is interpolated over a hole.
-
-    Shapes (C, H, W) and (H, W). An image without any usable pixel becomes 0.
-    """
-    if mask.all():
-        return pixels
-    if not mask.any():
-        return np.zeros_like(pixels)
-    from scipy import ndimage
-
-    rows, cols = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    filled: Float32Array = pixels[:, rows, cols]
-    return filled

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.errors import BundleError
-from sr_core.raster import BoolArray, Float32Array
-from sr_core.stages.regions import fill_invalid
+from sr_core.raster import BoolArray, Float32Array, fill_nearest
 
 if TYPE_CHECKING:
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.verdict import Claim
 
-VOUCHED = 0.10  # share of an object's peak that may be invisible to the measurement
 PINV_TOLERANCE = 1e-6  # relative tail of the projection's response that a window may lose
 
 
@@ -114,7 +112,7 @@ class Restorer:
         """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""
         import torch
 
-        filled = torch.from_numpy(np.ascontiguousarray(fill_invalid(y, mask)))
+        filled = torch.from_numpy(np.ascontiguousarray(fill_nearest(y, mask)))
         image = torch.from_numpy(np.ascontiguousarray(sr))
         return self.operator.project(image, filled, self.card.valid_range, self.card.step).numpy()
 
@@ -123,7 +121,7 @@ class Restorer:
         import torch
 
         net, card = self.bundle.net, self.card
-        filled = torch.from_numpy(np.ascontiguousarray((fill_invalid(y, mask) - np.float32(card.mean)) / np.float32(card.std)))
+        filled = torch.from_numpy(np.ascontiguousarray((fill_nearest(y, mask) - np.float32(card.mean)) / np.float32(card.std)))
         with torch.inference_mode():
             base = net.base(filled[None].to(self.device))[0].cpu().numpy()
         physical = base * np.float32(card.std) + np.float32(card.mean)
@@ -138,11 +136,11 @@ class Restorer:
         return no_claim(self.uncalibrated, group_kind=group_kind, operator=self.operator.digest())
 
     @property
-    def invisible_size_px(self) -> float:
-        """Smallest object (FWHM, HR px) that the measurement vouches for: of larger ones at most 10 % of the peak is unseen."""
-        sizes = np.arange(0.5, 16.01, 0.25)
-        seen = [float(size) for size in sizes if self.operator.invisible(float(size)) <= VOUCHED]
-        return min(seen, default=float(sizes[-1]))
+    def invisible_size_px(self) -> float | None:
+        """Smallest object (FWHM, HR px) that the measurement vouches for; None where there is none."""
+        from sr_core.trust.consistency import smallest_vouched_size
+
+        return smallest_vouched_size(self.operator)
 
 
 def upscale_array(folder: Path, y: Float32Array, mask: BoolArray | None = None, precision: str = "auto") -> Restored:

@@ -91,7 +91,7 @@ def upscale(
             raise InputError(f"{source.path.name} has no valid pixel", "an image with valid pixels", "Look at its nodata value and mask.")
         verdict = _judge(domain, source, scene, writer, restorer, seen, log)
         files = writer.finish(verdict)
-    log.say(f"upscale: {source.path.name} -> {target}: {verdict.sentence}")
+    log.say(f"upscale: {source.path.name} -> {target.name}: {verdict.sentence}")
     return Upscaled(files, verdict)
 
 
@@ -186,16 +186,17 @@ def _judge(
         lr = scene.read(around)
         written = writer.reread(around.scaled(restorer.scale))
         evidence = evidence_of(
-            restorer, lr, written.pixels, None, scene.encoding.step, window.scaled(restorer.scale), mask_hr=written.mask
-        )
+            restorer, lr, written.pixels, None, scene.encoding.step, mask_hr=written.mask,
+            core=window.inside(around), where=window.scaled(restorer.scale),
+        )  # fmt: skip
         results.append(run_checks(domain, evidence))
     log.progress("checking the written file", len(chosen), len(chosen))
-    calibrated = restorer.calibration is not None
+    interval = restorer.calibration is not None and restorer.calibration.multiplier is not None
     return judge(
         restorer.claim(domain.group_kind),
         worst_of(results),
         invisible_size_px=restorer.invisible_size_px,
-        covered_share=1.0 if calibrated else 0.0,
+        covered_share=1.0 if interval else 0.0,
         inputs=(source.sha256,),
         software=software(),
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sr_core.errors import ShapeError
-from sr_core.raster import BoolArray, Float32Array
+from sr_core.raster import BoolArray, Float32Array, fill_nearest
 
 if TYPE_CHECKING:
     from sr_core.operators import Operator
@@ -206,7 +206,7 @@ def guess(z: Float32Array, operator: Operator, mask: BoolArray | None = None) ->
     known = np.asarray(np.isfinite(z).all(axis=0), np.bool_)
     if mask is not None:
         known &= mask
-    image = torch.from_numpy(_filled(z, known).astype(np.float64))
+    image = torch.from_numpy(fill_nearest(z, known).astype(np.float64))
     part = (image - operator.pinv(operator.apply(image))).numpy().astype(np.float32)
     part[:, ~known] = np.nan
     return np.asarray(part, np.float32)
@@ -249,14 +249,3 @@ def smallest_vouched_size(operator: Operator, unseen: float = 0.10) -> float | N
         middle = (low + high) / 2
         low, high = (middle, high) if operator.invisible(middle) > unseen else (low, middle)
     return math.ceil(high * 10 - 1e-9) / 10
-
-
-def _filled(z: Float32Array, mask: BoolArray) -> Float32Array:
-    from scipy.ndimage import distance_transform_edt
-
-    if mask.all():
-        return z
-    if not mask.any():
-        return np.zeros_like(z)
-    rows, cols = distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    return np.asarray(z[:, rows, cols], np.float32)

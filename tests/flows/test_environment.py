@@ -88,5 +88,6 @@ def test_a_file_in_the_way_is_the_users_fault_in_words(tmp_path: Path) -> None:
 
 def test_pages_quote_what_has_blanks(tmp_path: Path) -> None:
     prefect, mlflow = environment.pages(tmp_path / "my work")
-    assert f"PREFECT_HOME='{tmp_path}/my work/prefect' prefect server start" in prefect
+    assert f"PREFECT_HOME='{tmp_path}/my work/prefect' " in prefect
+    assert "prefect server start" in prefect and "mlflow ui " in mlflow
     assert f"'sqlite:///{tmp_path}/my work/mlflow.db'" in mlflow

@@ -104,6 +104,9 @@ class ToyDomain:
     group_kind: str = "place"
     sensitivity: Sensitivity = field(default_factory=Sensitivity)
 
+    def for_upscaling(self) -> ToyDomain:
+        return self
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         sources: list[Source] = []
         refusals: list[Refusal] = []

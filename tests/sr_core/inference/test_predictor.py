@@ -9,7 +9,7 @@ import torch
 
 from sr_core.bundle import Bundle, BundleCard
 from sr_core.errors import BundleError, InputError, ShapeError
-from sr_core.inference import Predictor, fill_nearest
+from sr_core.inference import Predictor
 from sr_core.networks import Descriptor, build
 from sr_core.operators import make_operator
 from sr_core.raster import Float32Array

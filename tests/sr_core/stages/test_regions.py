@@ -6,8 +6,8 @@ import numpy as np
 from toy import ENCODING, texture
 
 from sr_core.operators import make_operator
-from sr_core.raster import Raster
-from sr_core.stages.regions import degrade, enlarge_mask, fill_invalid
+from sr_core.raster import Raster, fill_nearest
+from sr_core.stages.regions import degrade, enlarge_mask
 
 
 def raster(stored: np.ndarray) -> Raster:
@@ -44,5 +44,5 @@ def test_fill_takes_the_nearest() -> None:
     pixels = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
     mask = np.ones((3, 3), bool)
     mask[0, 0] = False
-    assert fill_invalid(pixels, mask)[0, 0, 0] in (1.0, 3.0)
-    assert fill_invalid(pixels, np.zeros((3, 3), bool)).sum() == 0
+    assert fill_nearest(pixels, mask)[0, 0, 0] in (1.0, 3.0)
+    assert fill_nearest(pixels, np.zeros((3, 3), bool)).sum() == 0
