@@ -12,7 +12,7 @@ from sr_core.errors import BundleError, InputError, ShapeError
 from sr_core.inference import Predictor
 from sr_core.networks import Descriptor, build
 from sr_core.operators import make_operator
-from sr_core.raster import Float32Array
+from sr_core.raster import Float32Array, fill_nearest
 from sr_core.recipe import Recipe
 
 MEAN, STD = 120.0, 30.0

@@ -1,0 +1,61 @@
+"""kill -9 in the middle, run again: the same result."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.long
+SETTINGS = {
+    "training.steps": 40, "training.checkpoint_every": 5, "training.validate_every": 20, "spread.steps": 20,
+    "network.width": 16, "network.blocks": 2,
+}  # fmt: skip
+WORDS = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
+
+
+def command(scene: Path, workspace: Path) -> list[str]:
+    return ["sr", "train", "satellite", str(scene), "--json", "--workspace", str(workspace), *WORDS]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from flows.domains import load_domain
+
+    return load_domain("satellite").demo(tmp_path_factory.mktemp("scene"))[0]
+
+
+def kill_when(words: list[str], folder: Path, variables: dict[str, str], seen: Any) -> None:
+    """Start a program and kill -9 its process group as soon as `seen()` is true."""
+    running = subprocess.Popen(
+        words, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 240
+    while not seen():
+        assert running.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+@pytest.mark.parametrize("where", ["prepare/*.partial", "train/*.partial/checkpoints/*"])
+def test_a_training_killed_with_9_goes_on_to_the_same_bundle(
+    where: str, scene: Path, tmp_path: Path, program: Any, environment: Any
+) -> None:
+    whole = program(command(scene, tmp_path / "whole"), tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    broken = tmp_path / "broken"
+    kill_when(command(scene, broken), tmp_path, environment(), lambda: any(broken.glob(where)))
+    assert not list(broken.glob("train/*/record.json"))
+    resumed = program(command(scene, broken), tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    first, second = json.loads(whole.stdout), json.loads(resumed.stdout)
+    assert (first["weights"], first["hash"]) == (second["weights"], second["hash"])
+    assert not list(broken.rglob("*.partial"))
