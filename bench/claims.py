@@ -69,7 +69,10 @@ def main() -> int:
             measured = values.get(claim.value, float("nan"))
             ok = claim.holds(measured)
             short += not ok
-            print(f"{'holds ' if ok else 'SHORT '} {claim.id:34} {measured:12.5g}  {claim.bar:10}  {claim.behind}: {claim.sentence}", flush=True)
+            print(
+                f"{'holds ' if ok else 'SHORT '} {claim.id:34} {measured:12.5g}  {claim.bar:10}  {claim.behind}: {claim.sentence}",
+                flush=True,
+            )
     print(f"{len(chosen) - short} hold, {short} fall short")
     return 1 if short else 0
 

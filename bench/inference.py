@@ -20,7 +20,15 @@ def main() -> None:
     operator = make_operator("bicubic", 2)
     net = build(
         Descriptor(
-            family="edsr", scale=2, channels=1, bandwise=True, width=32, blocks=2, base="operator", linear_taps=9, operator=operator.to_json()
+            family="edsr",
+            scale=2,
+            channels=1,
+            bandwise=True,
+            width=32,
+            blocks=2,
+            base="operator",
+            linear_taps=9,
+            operator=operator.to_json(),
         )
     ).eval()
     for parameter in net.parameters():

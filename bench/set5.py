@@ -21,7 +21,9 @@ def main() -> int:
     data = Path(os.environ.get("SR_DATA", HERE.parent.parent / "shared" / "data"))
     files = sorted((data / "sr_test" / "Set5").glob("*.png"))
     if len(files) != 5:
-        print(f"{len(files)} pictures of Set5 below {data}; expected 5. Set SR_DATA to the folder that holds sr_test/Set5.", file=sys.stderr)
+        print(
+            f"{len(files)} pictures of Set5 below {data}; expected 5. Set SR_DATA to the folder that holds sr_test/Set5.", file=sys.stderr
+        )
         return 2
     images = [np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1) for path in files]
     means = {scale: float(np.mean([srcnn_protocol(image, scale).psnr for image in images])) for scale in PUBLISHED}

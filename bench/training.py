@@ -30,12 +30,20 @@ def main() -> None:
     print(json.dumps({"bf16_ratio": medians["float32"] / medians["bfloat16"], "bf16_step_s": medians["bfloat16"]}))
 
 
-def _stepper(name: str):  # noqa: ANN202 -- a closure over one network and its optimiser
+def _stepper(name: str):
     torch.manual_seed(1)
     operator = make_operator("bicubic", 2)
     net = build(
         Descriptor(
-            family="edsr", scale=2, channels=1, bandwise=True, width=32, blocks=8, base="operator", linear_taps=9, operator=operator.to_json()
+            family="edsr",
+            scale=2,
+            channels=1,
+            bandwise=True,
+            width=32,
+            blocks=8,
+            base="operator",
+            linear_taps=9,
+            operator=operator.to_json(),
         )
     )
     lr, target = torch.randn(16, 1, 33, 33), torch.randn(16, 1, 66, 66)

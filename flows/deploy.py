@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import subprocess
 import sys
@@ -139,6 +140,7 @@ def start_run(name: str, parameters: Mapping[str, object], watch: bool) -> tuple
 
     full = name if "/" in name else f"{name}/{name}"
     try:
+        _check_parameters(full, parameters)
         run = run_deployment(name=full, parameters=dict(parameters), timeout=None if watch else 0, poll_interval=2)
     except ObjectNotFound as error:
         raise InputError(f"deployment {full!r}", "one that is served", "Serve the flows first: sr serve") from error
@@ -150,3 +152,16 @@ def start_run(name: str, parameters: Mapping[str, object], watch: bool) -> tuple
         return "started", f"{full}: run {run.name} is {state.name.lower() if state else 'waiting'}"
     words = f"{full}: run {run.name} {state.name.lower()}" + (f": {state.message}" if state.message else "")
     return ("completed" if state.is_completed() else "failed"), words
+
+
+def _check_parameters(full: str, parameters: Mapping[str, object]) -> None:
+    """Refuse names that the flow does not know: Prefect starts the run, which then dies without a word."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        schema = client.read_deployment_by_name(full).parameter_openapi_schema
+    known = list(schema.get("properties", {})) if isinstance(schema, dict) else []
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        raise InputError(f"parameter {unknown[0]!r}", "one of " + ", ".join(known), f"Did you mean {near[0]}?" if near else "Choose one.")

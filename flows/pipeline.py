@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from prefect import Flow, flow
+from prefect.runtime import flow_run
 
 from flows import environment
 from flows.artifacts import PrefectLog, show
@@ -24,6 +26,7 @@ from flows.evidence import CONTRACT, hold_back, model_name, run_tags, version_ta
 from flows.pictures import save_pictures
 from flows.registry import CHALLENGER, CHAMPION, Registry, Version
 from flows.result import FlowResult, Request, Setting, protocol_sentence, rows
+from flows.sweep import alive
 from flows.tasks import (
     Work,
     calibrate_task,
@@ -64,7 +67,7 @@ def run_pipeline(domain_name: str, request: Request) -> FlowResult:
     folder = environment.workspace_folder(request.workspace)
     workspace = Workspace(folder)
     book = Notebook()
-    with RichLog() as screen:
+    with alive(folder / "runs", flow_run.id and UUID(str(flow_run.id))), RichLog() as screen:
         base: tuple[Log, ...] = (screen, book, PrefectLog())
         work = Work(domain, recipe, workspace, Fan(base))
         work.log.say(f"{domain_name}: starting, workspace {folder}")

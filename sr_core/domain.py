@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sr_core.records import Refusal, Source, Split
 from sr_core.recipe import Recipe
+from sr_core.records import Refusal, Source, Split
 
 if TYPE_CHECKING:
     from sr_core.log import Log

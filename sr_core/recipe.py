@@ -51,7 +51,7 @@ class TrainingPlan(Record):
     steps: PositiveInt = 360
     batch: PositiveInt = 16
     optimiser: Literal["adam", "muon"] = "adam"
-    rate: Annotated[float, Field(gt=0)] = 2e-3
+    rate: Annotated[float, Field(gt=0)] = 1.4e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 50
     final_rate_share: Annotated[float, Field(ge=0, le=1)] = 0.02
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
@@ -66,7 +66,7 @@ class SpreadPlan(Record):
     """The spread phase: the one-pass error-magnitude head on the frozen trunk."""
 
     steps: PositiveInt = 150
-    rate: Annotated[float, Field(gt=0)] = 1e-3
+    rate: Annotated[float, Field(gt=0)] = 3e-3
 
 
 class CalibrationPlan(Record):

@@ -110,9 +110,7 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
     )
 
 
-def encode_picture(
-    picture: Picture, *, source_type: SourceType | None = None, text: Mapping[str, str] | None = None
-) -> bytes:
+def encode_picture(picture: Picture, *, source_type: SourceType | None = None, text: Mapping[str, str] | None = None) -> bytes:
     """Give the bytes of a picture file in the picture's format.
 
     EXIF is kept without GPS, thumbnail, MakerNote and serial numbers; the ICC profile is kept. JPEG: quality 95, no chroma
@@ -148,9 +146,7 @@ def encode_picture(
     return buffer.getvalue()
 
 
-def write_picture(
-    path: Path, picture: Picture, *, source_type: SourceType | None = None, text: Mapping[str, str] | None = None
-) -> None:
+def write_picture(path: Path, picture: Picture, *, source_type: SourceType | None = None, text: Mapping[str, str] | None = None) -> None:
     """Write a picture file in the picture's format (see `encode_picture`); at its name stands the old file or all of the new.
 
     Raises

@@ -1,4 +1,7 @@
-"""Known degradations of medical images in the image plane: "box" is a larger detector element or voxel, "gaussian" a smooth reconstruction kernel. The default comes first."""
+"""Known degradations of medical images in the image plane; the default comes first.
+
+"box" is a larger detector element or voxel, "gaussian" a smooth reconstruction kernel.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,4 @@ PATCH = 33  # LR px: side of the default training patch
 
 def split(sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
     """Split scenes by place; with fewer than four places, by blocks of a scene (see `sr_core.split`)."""
-    return split_by_group(
-        sources, scale=scale, gap=gap, seed=seed, patch=PATCH * scale, group_word="place", scene_word="scene"
-    )
+    return split_by_group(sources, scale=scale, gap=gap, seed=seed, patch=PATCH * scale, group_word="place", scene_word="scene")

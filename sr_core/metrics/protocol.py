@@ -46,9 +46,7 @@ class Protocol(Record):
         rounding = f"rounded to steps of {self.step:g}" if self.rounding == "step" else "unrounded"
         return f"{channel}, range {self.data_range:g}, {border}, {rounding}"
 
-    def prepare(
-        self, sr: NDArray[Any], hr: NDArray[Any], mask: BoolArray | None = None
-    ) -> tuple[FloatArray, FloatArray, BoolArray]:
+    def prepare(self, sr: NDArray[Any], hr: NDArray[Any], mask: BoolArray | None = None) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Give both images (C, H, W) float64 and the usable pixels (H, W), as the metric is to see them.
 
         Raises

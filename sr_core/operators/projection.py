@@ -37,9 +37,7 @@ def project(operator: SeparableOperator, x: Tensor, y: Tensor, valid_range: tupl
     return torch.stack(done).reshape(near.shape)
 
 
-def _settle(
-    operator: SeparableOperator, x: Tensor, y: Tensor, outside: Tensor, valid_range: tuple[float, float], step: float
-) -> Tensor:
+def _settle(operator: SeparableOperator, x: Tensor, y: Tensor, outside: Tensor, valid_range: tuple[float, float], step: float) -> Tensor:
     """Clip and correct one band (H, W), in the window that holds its clipped pixels and their reach."""
     top, bottom, left, right = _window(operator, outside, y.shape)
     s_row, s_col = operator.scale

@@ -63,9 +63,7 @@ def reader_grids(image: PairImage, plan: PatchPlan, upscale: Callable[[Tensor], 
     if plan.grid == "lr":
         return lr, hr
     if upscale is None:
-        raise StoreError(
-            "a store on the HR grid without an interpolation", "the operator's `upscale`", "Pass upscale=operator.upscale."
-        )
+        raise StoreError("a store on the HR grid without an interpolation", "the operator's `upscale`", "Pass upscale=operator.upscale.")
     return upscale(lr).to(torch.float32), hr
 
 

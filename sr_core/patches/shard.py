@@ -148,9 +148,7 @@ def _holds(path: Path, digest: Digest) -> bool:
         return False
 
 
-def _header(
-    images: Sequence[PairImage], plan: PatchPlan, scale: int, encoding: Encoding, operator: str, source: Digest
-) -> ShardHeader:
+def _header(images: Sequence[PairImage], plan: PatchPlan, scale: int, encoding: Encoding, operator: str, source: Digest) -> ShardHeader:
     if not images:
         raise InputError(f"no image of source {source[:8]}", "at least one region to train or validate on", "Leave the source out.")
     first = images[0].hr

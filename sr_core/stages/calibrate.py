@@ -12,8 +12,8 @@ import numpy as np
 from sr_core.domain import Domain
 from sr_core.errors import TrustError
 from sr_core.log import Log
-from sr_core.records import BundleRef, CalibrationRef, Manifest, ManifestRef, Region
 from sr_core.recipe import Recipe
+from sr_core.records import BundleRef, CalibrationRef, Manifest, ManifestRef, Region
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.regions import read_pair
 from sr_core.workspace import RECORD, Workspace, folder_sha256
@@ -96,9 +96,7 @@ def _build(
     )
 
 
-def _samples(
-    domain: Domain, manifest: Manifest, regions: tuple[Region, ...], restorer: Restorer, what: str, log: Log
-) -> Iterator[Sample]:
+def _samples(domain: Domain, manifest: Manifest, regions: tuple[Region, ...], restorer: Restorer, what: str, log: Log) -> Iterator[Sample]:
     from sr_core.trust.scores import Sample
 
     for done, region in enumerate(regions):

@@ -12,8 +12,8 @@ from sr_core.domain import Domain
 from sr_core.evaluation import Evaluation, Method, MethodScore, RegionScore
 from sr_core.log import Log
 from sr_core.raster import Float32Array
-from sr_core.records import CalibrationRef, EvaluationRef, Manifest, ManifestRef, Region
 from sr_core.recipe import Recipe
+from sr_core.records import CalibrationRef, EvaluationRef, Manifest, ManifestRef, Region
 from sr_core.stages.evidence import evidence_of, plain_bicubic, residual_of, run_checks
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
@@ -21,6 +21,7 @@ from sr_core.workspace import Workspace, folder_sha256
 
 if TYPE_CHECKING:
     from sr_core.metrics.protocol import Protocol
+    from sr_core.networks import SRNet
     from sr_core.stages.restore import Restored, Restorer
 
 VERSION = 1
@@ -82,11 +83,12 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
     regions = manifest.split.test
     card = restorer.card
     protocol = Protocol(data_range=card.data_range, border=restorer.scale, rounding="step" if card.step else "none", step=card.step)
+    linear = _linear_filter(domain, manifest, restorer)
     (folder / PICTURES).mkdir(exist_ok=True)
     scores: list[RegionScore] = []
     for done, region in enumerate(regions):
         log.progress("evaluating", done, len(regions))
-        measured = _Measured.of(domain, read_pair(domain, manifest, region, restorer.operator), restorer, rival)
+        measured = _Measured.of(read_pair(domain, manifest, region, restorer.operator), restorer, linear, rival)
         scores.append(measured.score(domain, region, restorer, protocol))
         measured.save(folder / PICTURES / f"{region.name}.npz", restorer)
     log.progress("evaluating", len(regions), len(regions))
@@ -106,6 +108,26 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
     )
 
 
+def _linear_filter(domain: Domain, manifest: Manifest, restorer: Restorer) -> SRNet:
+    """Give a network whose base is the linear filter: the bundle's own, or else one fitted to the training regions now."""
+    import torch
+
+    from sr_core.networks import build, fit, linear_descriptor
+
+    net = restorer.bundle.net
+    if net.filter is not None:
+        return net
+    taps = restorer.card.recipe.network.linear_taps
+    pairs = (read_pair(domain, manifest, region, restorer.operator) for region in manifest.split.train)
+    tensors = (
+        (torch.from_numpy(p.lr.pixels), torch.from_numpy(p.hr.pixels), torch.from_numpy(p.lr.mask), torch.from_numpy(p.hr.mask))
+        for p in pairs
+    )
+    linear = build(linear_descriptor(restorer.operator, taps))
+    linear.set_filter(fit(tensors, restorer.operator, taps))
+    return linear.to(restorer.device)
+
+
 @dataclass(frozen=True)
 class _Measured:
     """A test region with every method's image, as each would stand in a file."""
@@ -115,14 +137,13 @@ class _Measured:
     restored: Restored
 
     @classmethod
-    def of(cls, domain: Domain, pair: Pair, restorer: Restorer, rival: Restorer | None) -> _Measured:
+    def of(cls, pair: Pair, restorer: Restorer, linear: SRNet, rival: Restorer | None) -> _Measured:
         restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
         images: dict[Method, Float32Array] = {
             "bicubic": plain_bicubic(pair.lr, restorer.scale),
             "projected bicubic": restorer.project(plain_bicubic(pair.lr, restorer.scale), pair.lr.pixels, pair.lr.mask),
         }
-        if restorer.bundle.net.filter is not None:
-            images["linear filter"] = restorer.linear_filter(pair.lr.pixels, pair.lr.mask)
+        images["linear filter"] = restorer.base_of(linear, pair.lr.pixels, pair.lr.mask)
         images["model"] = restored.sr
         if rival is not None:
             images["champion"] = rival.restore(pair.lr.pixels, pair.lr.mask).sr

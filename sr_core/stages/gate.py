@@ -1,4 +1,4 @@
-"""Gate: is a model better than what anyone has without it, and may it become the champion?"""
+"""Gate: whether a model is better than what anyone has without it, and whether it may become the champion."""
 
 from __future__ import annotations
 

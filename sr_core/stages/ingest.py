@@ -8,8 +8,8 @@ from pathlib import Path
 from sr_core.domain import Domain
 from sr_core.errors import InputError
 from sr_core.log import Log
-from sr_core.records import Manifest, ManifestRef
 from sr_core.recipe import Recipe
+from sr_core.records import Manifest, ManifestRef
 from sr_core.stages.regions import operator_of
 from sr_core.workspace import Workspace
 
@@ -36,7 +36,9 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
     if not sources:
         reasons = " ".join(f"{r.path.name}: {r.sentence}" for r in refusals[:3]) or "No image lies there."
         raise InputError(
-            f"no usable {domain.name} image in {', '.join(map(str, paths))}", f"at least one image that the {domain.name} domain reads", reasons
+            f"no usable {domain.name} image in {', '.join(map(str, paths))}",
+            f"at least one image that the {domain.name} domain reads",
+            reasons,
         )
     split = domain.split(sources, recipe.scale, gap, recipe.seed)
     manifest = Manifest(

@@ -23,9 +23,7 @@ REPORT = "report.html"
 DECISION = "decision.json"
 
 
-def package(
-    calibrated: CalibrationRef, evaluation: EvaluationRef, decision: Decision, *, workspace: Workspace, log: Log
-) -> BundleRef:
+def package(calibrated: CalibrationRef, evaluation: EvaluationRef, decision: Decision, *, workspace: Workspace, log: Log) -> BundleRef:
     """Assemble the folder that is registered and shipped.
 
     Returns

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from sr_core.domain import Domain
 from sr_core.errors import ShapeError
 from sr_core.log import Log
-from sr_core.records import Manifest, ManifestRef, Region, Source, StoreRef
 from sr_core.recipe import Recipe
+from sr_core.records import Manifest, ManifestRef, Region, Source, StoreRef
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.regions import operator_of, read_pair
 from sr_core.workspace import Workspace, folder_sha256
@@ -46,9 +46,7 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
     return workspace.once("prepare", VERSION, inputs, StoreRef, build, log, resumable=True)
 
 
-def _build(
-    folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, operator: Operator, recipe: Recipe, log: Log
-) -> StoreRef:
+def _build(folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, operator: Operator, recipe: Recipe, log: Log) -> StoreRef:
     from sr_core.patches import PatchStore, summarise, write_shard
 
     todo = [(source, parts) for source in manifest.sources if (parts := _parts(manifest, source))]

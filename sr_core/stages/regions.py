@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.errors import InputError, RecipeError, ShapeError
-from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window, fill_nearest
+from sr_core.raster import BoolArray, Encoding, Raster, Window, fill_nearest
 from sr_core.records import Manifest, Region
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def operator_of(domain: Domain, recipe: Recipe) -> Operator:
     """
     kinds = domain.operators()
     if recipe.operator not in kinds:
-        raise RecipeError(f"operator {recipe.operator!r}", "one of " + ", ".join(kinds), f"Choose one that the {domain.name} domain offers.")
+        raise RecipeError(
+            f"operator {recipe.operator!r}", "one of " + ", ".join(kinds), f"Choose one that the {domain.name} domain offers."
+        )
     return kinds[recipe.operator](recipe.scale)
 
 
@@ -53,14 +55,18 @@ def read_pair(domain: Domain, manifest: Manifest, region: Region, operator: Oper
         hr = scene.read(_multiple(region.window, operator.scale))
         encoding = scene.encoding
     if not hr.mask.any():
-        raise InputError(f"{source.path.name}, {region.name}: no valid pixel", "an image with valid pixels in every block", "Leave the file out.")
+        raise InputError(
+            f"{source.path.name}, {region.name}: no valid pixel", "an image with valid pixels in every block", "Leave the file out."
+        )
     return degrade(hr, encoding, operator)
 
 
 def _multiple(window: Window, scale: tuple[int, int]) -> Window:
     rows, cols = window.height // scale[0] * scale[0], window.width // scale[1] * scale[1]
     if not rows or not cols:
-        raise ShapeError(f"a region of {window.width} x {window.height} px", f"at least one LR pixel of {scale[1]} x {scale[0]} px", "Use larger images.")
+        raise ShapeError(
+            f"a region of {window.width} x {window.height} px", f"at least one LR pixel of {scale[1]} x {scale[0]} px", "Use larger images."
+        )
     return Window(window.row, window.col, rows, cols)
 
 

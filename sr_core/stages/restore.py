@@ -12,6 +12,7 @@ from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array, fill_nearest
 
 if TYPE_CHECKING:
+    from sr_core.networks import SRNet
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.verdict import Claim
 
@@ -107,7 +108,6 @@ class Restorer:
         half_width = np.full_like(sr, np.nan) if self.calibration is None else self.calibration.half_width(spread)
         return Restored(sr, half_width, spread)
 
-
     def project(self, sr: Float32Array, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""
         import torch
@@ -116,11 +116,14 @@ class Restorer:
         image = torch.from_numpy(np.ascontiguousarray(sr))
         return self.operator.project(image, filled, self.card.valid_range, self.card.step).numpy()
 
-    def linear_filter(self, y: Float32Array, mask: BoolArray) -> Float32Array:
-        """Give what the bundle's fitted linear filter alone makes of a measurement, projected like the model's own output."""
+    def base_of(self, net: SRNet, y: Float32Array, mask: BoolArray) -> Float32Array:
+        """Give what a network's base alone (the fitted linear filter) makes of a measurement, projected like the model's own output.
+
+        `net` is this bundle's network, or one of the same normalisation.
+        """
         import torch
 
-        net, card = self.bundle.net, self.card
+        card = self.card
         filled = torch.from_numpy(np.ascontiguousarray((fill_nearest(y, mask) - np.float32(card.mean)) / np.float32(card.std)))
         with torch.inference_mode():
             base = net.base(filled[None].to(self.device))[0].cpu().numpy()

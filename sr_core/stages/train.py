@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 from sr_core.log import Log
-from sr_core.records import BundleRef, StoreRef
 from sr_core.recipe import Recipe
+from sr_core.records import BundleRef, StoreRef
 from sr_core.workspace import Workspace, folder_sha256
 
 VERSION = 1
@@ -41,9 +41,7 @@ def _build(folder: Path, store_ref: StoreRef, recipe: Recipe, device: str, log: 
     with PatchStore(store_ref.path) as store:
         operator = operator_from(store.operator)
         reader = MemoryReader(store, "train", bandwise, device, upscale=operator.upscale)
-        trained = train_model(
-            reader, whole_pairs(store, "val"), recipe, operator, store.unit, folder / CHECKPOINTS, log, device=device
-        )
+        trained = train_model(reader, whole_pairs(store, "val"), recipe, operator, store.unit, folder / CHECKPOINTS, log, device=device)
         card = BundleCard(
             descriptor=trained.net.descriptor,
             operator=store.operator,
@@ -62,7 +60,7 @@ def _build(folder: Path, store_ref: StoreRef, recipe: Recipe, device: str, log: 
             licence="as the training data",
             credits=(),
             notes=trained.notes,
-            projection=operator.condition <= PROJECTABLE,
+            projection=operator.invertible,
         )
     made = folder / "bundle"
     if made.exists():
@@ -75,6 +73,3 @@ def _build(folder: Path, store_ref: StoreRef, recipe: Recipe, device: str, log: 
     return BundleRef(
         path=folder, hash=folder_sha256(folder), made_from=(store_ref.hash,), family=trained.family, weights=bundle.weights_hash
     )
-
-
-PROJECTABLE = 1e4  # 2-D condition number of A Aᵀ above which exact inversion mostly amplifies noise

@@ -121,10 +121,14 @@ def _check_scene(scene: Scene, restorer: Restorer) -> None:
     card = restorer.card
     if scene.unit != card.unit:
         raise UnitError(
-            f"an image in {scene.unit}", f"{card.unit}, in which the model was trained", "Declare the file's scale and unit, or train on such files."
+            f"an image in {scene.unit}",
+            f"{card.unit}, in which the model was trained",
+            "Declare the file's scale and unit, or train on such files.",
         )
     if not card.descriptor.bandwise and scene.shape[0] != len(card.bands):
-        raise ShapeError(f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model.")
+        raise ShapeError(
+            f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model."
+        )
 
 
 def _write(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPlan, name: str, log: Log) -> list[Window]:
@@ -169,9 +173,7 @@ def _read(scene: Scene, margin: int) -> Iterator[tuple[Window, Window, Raster]]:
         yield window, around, scene.read(around)
 
 
-def _judge(
-    domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, seen: list[Window], log: Log
-) -> Verdict:
+def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, seen: list[Window], log: Log) -> Verdict:
     """Read the written file back, in windows spread over it, and hold it against the measurement."""
     from sr_core.bundle import software
     from sr_core.trust.verdict import judge

@@ -23,7 +23,6 @@ from sr_core.training.crops import Crops
 from sr_core.training.streams import stream
 
 VERSION = 1  # of what a checkpoint means
-PROJECTABLE = 1e4  # 2-D condition number of A Aᵀ up to which results are projected onto the measurement
 RESPONSE = 1e-2  # share of its peak at which the projection's response counts as gone, for the margin of a patch
 
 WholePair = tuple[Tensor, Tensor, Tensor, Tensor]  # LR (C, h, w), HR (C, s h, s w), their masks (h, w), (s h, s w)
@@ -108,7 +107,7 @@ class Task:
     @cached_property
     def projected(self) -> bool:
         """Whether results are projected onto the measurement."""
-        return bool(self.operator.condition <= PROJECTABLE)
+        return self.operator.invertible
 
     def delivered(self, mean: Tensor, y: Tensor) -> Tensor:
         """Give what a user gets from a mean and its measurement (physical units): projected where that is possible."""

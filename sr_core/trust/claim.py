@@ -150,9 +150,7 @@ def make_claim(
     )  # fmt: skip
 
 
-def no_claim(
-    reason: str, *, group_kind: str, operator: Digest, alpha: float = 0.10, delta: float = 0.10, gamma: float = 0.10
-) -> Claim:
+def no_claim(reason: str, *, group_kind: str, operator: Digest, alpha: float = 0.10, delta: float = 0.10, gamma: float = 0.10) -> Claim:
     """Make the claim of an image that has no calibration at all; `reason` is a clause without a full stop."""
     return Claim(
         level="none", text=_none_text(reason), alpha=alpha, delta=delta, gamma=gamma, n=0, n_min=groups_needed(delta, gamma),

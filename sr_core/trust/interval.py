@@ -45,9 +45,7 @@ def covered_share(half_width: Float32Array | None, mask: BoolArray) -> float:
     return float(np.isfinite(half_width[:, mask]).mean())
 
 
-def largest_errors_held(
-    hr: Float32Array, sr: Float32Array, half_width: Float32Array, mask: BoolArray, share: float = 0.01
-) -> float:
+def largest_errors_held(hr: Float32Array, sr: Float32Array, half_width: Float32Array, mask: BoolArray, share: float = 0.01) -> float:
     """Give the share of the largest errors that lie inside the interval.
 
     Parameters

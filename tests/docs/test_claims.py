@@ -46,7 +46,9 @@ def test_commands_of_claims_exist(claims: ModuleType) -> None:
         assert (ROOT / script).is_file(), claim.id
 
 
-@pytest.mark.parametrize(("bar", "value", "holds"), [(">= 1.6", 1.6, True), (">= 1.6", 1.59, False), ("<= 4", 4.1, False), ("<= 4", float("nan"), False)])
+@pytest.mark.parametrize(
+    ("bar", "value", "holds"), [(">= 1.6", 1.6, True), (">= 1.6", 1.59, False), ("<= 4", 4.1, False), ("<= 4", float("nan"), False)]
+)
 def test_bars(claims: ModuleType, bar: str, value: float, holds: bool) -> None:
     claim = claims.Claim(id="x", sentence="", command="", value="", bar=bar, behind="", minutes=1)
     assert claim.holds(value) is holds

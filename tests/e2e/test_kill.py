@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -59,3 +61,30 @@ def test_a_training_killed_with_9_goes_on_to_the_same_bundle(
     first, second = json.loads(whole.stdout), json.loads(resumed.stdout)
     assert (first["weights"], first["hash"]) == (second["weights"], second["hash"])
     assert not list(broken.rglob("*.partial"))
+
+
+def test_a_flow_killed_with_9_goes_on_in_the_same_run_and_leaves_no_run_running(tmp_path: Path, program: Any, environment: Any) -> None:
+    from mlflow import MlflowClient
+
+    workspace = tmp_path / "var"
+    words = ["sr", "demo", "satellite", "--json", "--workspace", str(workspace), *WORDS]
+    kill_when(words, tmp_path, environment(), lambda: any(workspace.glob("train/*.partial/checkpoints/*")))
+    resumed = program(words, tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    result = json.loads(resumed.stdout)
+    assert {"ingest", "prepare"} <= set(result["reused"])
+
+    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    experiment = client.get_experiment_by_name("sr-satellite")
+    assert [(r.info.run_id, r.info.status) for r in client.search_runs([experiment.experiment_id])] == [(result["run_id"], "FINISHED")]
+    metrics = client.get_run(result["run_id"]).data.metrics
+    training = [name for name in metrics if not name.startswith("test/")]
+    assert training
+    for name in training:
+        steps = [point.step for point in client.get_metric_history(result["run_id"], name)]
+        assert len(steps) == len(set(steps))
+
+    with contextlib.closing(sqlite3.connect(workspace / "prefect" / "prefect.db")) as database:
+        states = [row[0] for row in database.execute("select state_type from flow_run order by created")]
+    assert states == ["CRASHED", "COMPLETED"]
+    assert not list((workspace / "runs").iterdir())

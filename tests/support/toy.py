@@ -83,7 +83,9 @@ class ToyWriter:
     def reread(self, window: Window) -> Raster:
         rows, cols = window.slices()
         part = self.stored[:, rows, cols]
-        return Raster(ENCODING.decode(part), (part != 0).all(axis=0), tuple(f"B{i}" for i in range(len(part))), "reflectance", ENCODING.valid_range)
+        return Raster(
+            ENCODING.decode(part), (part != 0).all(axis=0), tuple(f"B{i}" for i in range(len(part))), "reflectance", ENCODING.valid_range
+        )
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         np.savez(self.plan.target, sr=self.stored, half_width=self.half_width)
@@ -175,7 +177,7 @@ class Sentences(Silent):
         self.said.append(sentence)
 
 
-def run_stages(folder: Path, log: Silent) -> Run:
+def run_stages(folder: Path, log: Silent, **overrides: object) -> Run:
     """Run ingest to evaluate on the toy demonstration."""
     from sr_core.stages.calibrate import calibrate
     from sr_core.stages.evaluate import evaluate
@@ -186,7 +188,7 @@ def run_stages(folder: Path, log: Silent) -> Run:
     domain = ToyDomain()
     folder.mkdir(exist_ok=True)
     workspace = Workspace(folder / "workspace")
-    recipe = domain.recipe()
+    recipe = domain.recipe().with_overrides(overrides)
     with_ = {"recipe": recipe, "workspace": workspace, "log": log}
     manifest = ingest(domain, domain.demo(folder), **with_)
     store = prepare(domain, manifest, **with_)

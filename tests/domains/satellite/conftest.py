@@ -39,5 +39,3 @@ def five_bands(tmp_path: Path) -> Path:
 @pytest.fixture
 def verdict() -> Verdict:
     return judge(no_claim("There is no calibration.", group_kind="place", operator="0" * 64), [])
-
-

@@ -53,7 +53,10 @@ def test_double_equals_the_operator(scale: int) -> None:
         down = resize(x, Fraction(1, scale), kernel=kind)  # type: ignore[arg-type]
         np.testing.assert_allclose(down, operator.apply(torch.from_numpy(x)).numpy(), rtol=0, atol=1e-14)
         np.testing.assert_allclose(
-            resize(down, scale, kernel=kind), operator.upscale(torch.from_numpy(down)).numpy(), rtol=0, atol=1e-14  # type: ignore[arg-type]
+            resize(down, scale, kernel=kind),
+            operator.upscale(torch.from_numpy(down)).numpy(),
+            rtol=0,
+            atol=1e-14,  # type: ignore[arg-type]
         )
 
 

@@ -204,9 +204,7 @@ def test_small_training_images_are_refused_and_small_validation_images_are_not(t
 
 def test_sides_must_match_the_scale(tmp_path: Path, make_pair, encoding: Encoding) -> None:
     pair = make_pair()
-    cut = dataclasses.replace(
-        pair.hr, pixels=pair.hr.pixels[:, :-1], mask=pair.hr.mask[:-1]
-    )
+    cut = dataclasses.replace(pair.hr, pixels=pair.hr.pixels[:, :-1], mask=pair.hr.mask[:-1])
     with pytest.raises(ShapeError, match=r"LR 60 x 75 px with HR 119 x 150 px; expected HR 120 x 150 px at scale 2"):
         write(tmp_path / "s.h5", [dataclasses.replace(pair, hr=cut)], encoding)
 

@@ -44,7 +44,7 @@ def evaluation(rows: list[dict[Method, float]], *, one_group: bool, groups: int 
     )  # fmt: skip
 
 
-def decide(tmp_path: Path, content: Evaluation, sensitivity: Sensitivity | None = None, **more: str | None):  # noqa: ANN201
+def decide(tmp_path: Path, content: Evaluation, sensitivity: Sensitivity | None = None, **more: str | None):
     (tmp_path / "evaluation.json").write_text(content.to_json())
     ref = EvaluationRef(path=tmp_path, hash=DIGEST)
     settings = {"family": "edsr", "approved_by": None, "champion_level": None} | more

@@ -27,7 +27,11 @@ def test_usable_measurements_do_not_depend_on_what_lies_in_a_hole() -> None:
     first = degrade(raster(stored), ENCODING, make_operator("bicubic", 2))
     pixels = raster(stored).pixels.copy()
     pixels[:, 20:29, 30:41] = 99.0  # anything may stand under the mask
-    second = degrade(Raster(pixels, first.hr.mask | (stored != 0).all(axis=0), ("a", "b"), "reflectance", (0, 100)), ENCODING, make_operator("bicubic", 2))
+    second = degrade(
+        Raster(pixels, first.hr.mask | (stored != 0).all(axis=0), ("a", "b"), "reflectance", (0, 100)),
+        ENCODING,
+        make_operator("bicubic", 2),
+    )
     assert 0 < first.lr.mask.sum() < first.lr.mask.size
     assert not first.lr.mask[10:14, 15:20].any()
     np.testing.assert_array_equal(first.lr.pixels[:, first.lr.mask], second.lr.pixels[:, first.lr.mask])

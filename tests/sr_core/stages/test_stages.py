@@ -88,3 +88,11 @@ def test_unknown_operator() -> None:
     domain = ToyDomain()
     with pytest.raises(RecipeError, match="one of bicubic"):
         operator_of(domain, domain.recipe().with_overrides({"operator": "sharpen"}))
+
+
+@pytest.mark.parametrize("network", [{"network.family": "srcnn", "patches.grid": "hr"}, {"network.base": "operator"}])
+def test_the_filter_is_a_baseline_also_of_networks_that_do_not_hold_it(run: Run, tmp_path: Path, network: dict[str, str]) -> None:
+    other = run_stages(tmp_path, Silent(), **network)
+    mine, reference = load_evaluation(other.evaluation), load_evaluation(run.evaluation)
+    assert mine.methods() == reference.methods()
+    assert mine.mean_psnr_db("linear filter") == pytest.approx(reference.mean_psnr_db("linear filter"), abs=0.01)

@@ -127,9 +127,7 @@ def test_mean_coverage_is_weighted_by_pixels() -> None:
     assert "held 87% of the pixels (worst patient: 50%)" in made.text
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("place", "places"), ("person", "persons"), ("block of one scene", "blocks of one scene")]
-)
+@pytest.mark.parametrize(("kind", "expected"), [("place", "places"), ("person", "persons"), ("block of one scene", "blocks of one scene")])
 def test_plural(kind: str, expected: str) -> None:
     assert plural(kind) == expected
 
