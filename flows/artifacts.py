@@ -9,7 +9,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class PrefectLog:
     def _make(self, what: str, share: float, now: float) -> None:
         from prefect.artifacts import create_progress_artifact
 
-        self._shown[what] = (create_progress_artifact(progress=share, key=key(what), description=what), share, now)
+        artifact = cast(UUID, create_progress_artifact(progress=share, key=key(what), description=what))
+        self._shown[what] = (artifact, share, now)
 
     def _update(self, what: str, artifact: UUID, share: float, now: float) -> None:
         from prefect.artifacts import update_progress_artifact

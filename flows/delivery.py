@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,22 +22,6 @@ class Delivered:
     verdict: str
 
 
-class _Settled:
-    """A log that names files by the folder in which they will stand, not by the one in which they are being made."""
-
-    def __init__(self, log: Log) -> None:
-        self.log = log
-
-    def metric(self, name: str, value: float, step: int) -> None:
-        self.log.metric(name, value, step)
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        self.log.progress(what, done, total)
-
-    def say(self, sentence: str) -> None:
-        self.log.say(sentence.replace(f".partial{os.sep}", os.sep))
-
-
 def output_name(source: Source, scale: int) -> str:
     """Give the file name (for a series: folder name) of an upscaled image: `scene.tif` at x2 becomes `scene_x2.tif`."""
     path = source.path
@@ -57,7 +40,7 @@ def deliver(domain: Domain, source: Source, bundle: Path, bundle_hash: Digest, *
         from sr_core.stages.upscale import upscale
 
         restorer = Restorer(bundle)
-        made = upscale(domain, source, restorer, folder / output_name(source, restorer.scale), log=_Settled(log))
+        made = upscale(domain, source, restorer, folder / output_name(source, restorer.scale), log=log)
         files = tuple(file.path.relative_to(folder) for file in made.files)
         return UpscaleRef(
             path=folder, hash=folder_sha256(folder), made_from=(source.sha256, bundle_hash), files=files, status=made.verdict.sentence

@@ -12,13 +12,14 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urlsplit
 
 from flows import environment
 from sr_core.errors import InputError, WorkspaceError
 
 if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
     from prefect.deployments.runner import RunnerDeployment
 
 DOMAINS = ("satellite", "medical", "face")
@@ -35,7 +36,7 @@ def deployments(workspace: Path) -> list[RunnerDeployment]:
 
     from flows.pipeline import FLOWS
 
-    return [
+    made = [
         FLOWS[domain].to_deployment(
             name=f"sr-{domain}",
             schedule=Cron(CRON, timezone=TIMEZONE, active=False),
@@ -46,6 +47,7 @@ def deployments(workspace: Path) -> list[RunnerDeployment]:
         )
         for domain in DOMAINS
     ]
+    return cast("list[RunnerDeployment]", made)  # Prefect types them as possibly awaitable; outside an event loop they are not
 
 
 def serve_flows(workspace: Path) -> None:
@@ -141,16 +143,17 @@ def start_run(name: str, parameters: Mapping[str, object], watch: bool) -> tuple
     full = name if "/" in name else f"{name}/{name}"
     try:
         _check_parameters(full, parameters)
-        run = run_deployment(name=full, parameters=dict(parameters), timeout=None if watch else 0, poll_interval=2)
+        run = cast("FlowRun", run_deployment(name=full, parameters=dict(parameters), timeout=None if watch else 0, poll_interval=2))
     except ObjectNotFound as error:
         raise InputError(f"deployment {full!r}", "one that is served", "Serve the flows first: sr serve") from error
     except PrefectHTTPStatusError as error:
         detail = error.response.json().get("detail", "") if error.response.is_error else ""
         raise InputError(f"parameters {dict(parameters)}", "parameters of the flow", str(detail).strip() or str(error)) from error
     state = run.state
+    named = (state.name or state.type.value).lower() if state else "waiting"
     if state is None or not state.is_final():
-        return "started", f"{full}: run {run.name} is {state.name.lower() if state else 'waiting'}"
-    words = f"{full}: run {run.name} {state.name.lower()}" + (f": {state.message}" if state.message else "")
+        return "started", f"{full}: run {run.name} is {named}"
+    words = f"{full}: run {run.name} {named}" + (f": {state.message}" if state.message else "")
     return ("completed" if state.is_completed() else "failed"), words
 
 

@@ -27,6 +27,9 @@ QUIET: Mapping[str, str] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
+# Waiting threads sleep instead of spinning: where cores are shared with others, a spinning pool is many times slower than one thread
+# (docs/decisions/0009). OpenMP reads it when it is loaded, so it is set before torch is imported.
+THREADS: Mapping[str, str] = {"OMP_WAIT_POLICY": "passive"}
 EMBEDDED: Mapping[str, str] = {
     "PREFECT_PROFILE": "ephemeral",  # a temporary server of this process, whatever the active profile says
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
@@ -77,8 +80,8 @@ def prepare(workspace: Path, embedded: bool) -> None:
 
 
 def silence() -> None:
-    """Switch all telemetry off."""
-    for name, value in QUIET.items():
+    """Switch all telemetry off, and let waiting threads sleep."""
+    for name, value in {**QUIET, **THREADS}.items():
         os.environ.setdefault(name, value)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Float32Array = npt.NDArray[np.float32]
 
 
-class BundleModel(PythonModel):  # type: ignore[misc]
+class BundleModel(PythonModel):
     """Gives the same pixels and half-widths as the library.
 
     `predict` takes float32 (N, C, H, W) in the bundle's physical unit, NaN where there is no measurement, and gives
@@ -35,7 +35,7 @@ class BundleModel(PythonModel):  # type: ignore[misc]
         self.restorer: Restorer = Restorer(Path(context.artifacts["bundle"]))
 
     # Without a hint, and with most hints, MLflow warns or converts the array; this one it takes as it is.
-    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> Any:  # type: ignore[type-arg]
+    def predict(self, context: Any, model_input: np.ndarray, params: Any = None) -> Any:
         """Upscale a batch of images.
 
         Raises
@@ -51,7 +51,7 @@ class BundleModel(PythonModel):  # type: ignore[misc]
         return {"sr": np.stack([sr for sr, _ in results]), "half_width": np.stack([width for _, width in results])}
 
     def _one(self, image: Float32Array) -> tuple[Float32Array, Float32Array]:
-        mask = np.isfinite(image).all(axis=0)
+        mask = np.asarray(np.isfinite(image).all(axis=0))
         restored = self.restorer.restore(np.ascontiguousarray(image), mask)
         if mask.all():
             return restored.sr, restored.half_width

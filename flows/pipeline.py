@@ -258,7 +258,7 @@ def _named(domain: str, what: str) -> Flow[..., FlowResult]:
         overrides: Other settings of the recipe by dotted name, for instance network.blocks.
         upscale: Whether the given images are upscaled at the end.
     """
-    return flow(body, name=f"sr-{domain}", persist_result=False)
+    return flow(name=f"sr-{domain}", persist_result=False)(body)
 
 
 sr_satellite = _named("satellite", "GeoTIFF scenes")

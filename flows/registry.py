@@ -297,4 +297,4 @@ def _signature(channels: int | None):  # type: ignore[no-untyped-def]  # an MLfl
     float32 = np.dtype("float32")
     bands = -1 if channels is None else channels
     outputs = [TensorSpec(float32, (-1, bands, -1, -1), name) for name in ("sr", "half_width")]
-    return ModelSignature(inputs=Schema([TensorSpec(float32, (-1, bands, -1, -1))]), outputs=Schema(outputs))
+    return ModelSignature(inputs=Schema([TensorSpec(float32, (-1, bands, -1, -1))]), outputs=Schema([*outputs]))

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from flows import environment
 from flows.cli import data, demo, doctor, images, models, report, serve, workspace
 from sr_core.errors import SRError
 
@@ -85,6 +86,7 @@ app.command("doctor", rich_help_panel=KEEP_PANEL)(doctor.doctor)
 
 def run() -> None:
     """Start the command line; the entry point of the `sr` script."""
+    environment.silence()  # before anything imports torch, Prefect or MLflow
     try:
         app(prog_name="sr")
     except BrokenPipeError:  # `sr models list | head`

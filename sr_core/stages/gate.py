@@ -11,8 +11,9 @@ from sr_core.evaluation import BASELINES, Evaluation, Method
 from sr_core.log import Log
 from sr_core.records import EvaluationRef, Record
 from sr_core.stages.evaluate import load_evaluation
+from sr_core.trust.claim import plural
+from sr_core.trust.verdict import LEVELS, ONE_SCENE
 
-LEVELS = ("none", "empirical", "certified")
 CONFIDENCE = 0.90  # one-sided, of the paired gain
 ENOUGH_GROUPS = 3
 LEAST_GAIN_DB = 0.05  # every region, where there are too few groups to test
@@ -32,13 +33,14 @@ class PairedGain:
     """The model's gain over one reference on the same regions.
 
     `lower_db` is the lower end of the one-sided 90 % t-interval of the mean; with fewer than three groups it is the worst
-    region, and the gain is labelled "too few to test".
+    region, and the gain is labelled "too few to test". `counted` is what the count counts, in words.
     """
 
     reference: Method
     mean_db: float
     lower_db: float
     count: int
+    counted: str
     tested: bool
 
     @property
@@ -49,9 +51,9 @@ class PairedGain:
     def sentence(self) -> str:
         """Say it."""
         how = (
-            f"lower bound {self.lower_db:+.2f} dB at 90 % over {self.count} groups"
+            f"lower bound {self.lower_db:+.2f} dB at 90 % over {self.count} {self.counted}"
             if self.tested
-            else f"worst {self.lower_db:+.2f} dB of {self.count}, too few to test"
+            else f"worst {self.lower_db:+.2f} dB of {self.count} {self.counted}, too few to test"
         )
         return f"{self.mean_db:+.2f} dB over {self.reference} ({how})"
 
@@ -70,7 +72,8 @@ def paired_gain(evaluation: Evaluation, reference: Method) -> PairedGain:
         lower = mean - float(stats.t.ppf(CONFIDENCE, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
     else:
         lower = math.nan if any(math.isnan(g) for g in gains) else min(gains)
-    return PairedGain(reference, mean, lower, len(gains), tested)
+    counted = ONE_SCENE if evaluation.one_group else evaluation.group_kind
+    return PairedGain(reference, mean, lower, len(gains), plural(counted) if len(gains) > 1 else counted, tested)
 
 
 def gate(
@@ -115,7 +118,8 @@ def gate(
     groups = 1 if content.one_group else len({r.region.group for r in content.regions})
     if groups < sensitivity.minimum_test_groups:
         against_promote.append(
-            f"too few groups: {groups} test {content.group_kind}{'s' if groups != 1 else ''}, {sensitivity.minimum_test_groups} needed"
+            f"too few groups: {groups} test {plural(content.group_kind) if groups > 1 else content.group_kind}, "
+            f"{sensitivity.minimum_test_groups} needed"
         )
     if sensitivity.needs_approval and not approved_by:
         against_promote.append(f"a person must approve: {sensitivity.approver}")

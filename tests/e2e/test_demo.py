@@ -42,7 +42,7 @@ def test_nothing_is_written_outside_the_workspace(demo: Any) -> None:
 def test_the_run_holds_parameters_metrics_pictures_and_the_report(demo: Any) -> None:
     from mlflow import MlflowClient
 
-    client = MlflowClient(demo.tracking_uri)
+    client = MlflowClient(demo.tracking_uri, demo.tracking_uri)
     run = client.get_run(demo.result["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.params["network.family"] == "linear" and run.data.params["scale"] == "2"

@@ -74,7 +74,8 @@ def test_a_flow_killed_with_9_goes_on_in_the_same_run_and_leaves_no_run_running(
     result = json.loads(resumed.stdout)
     assert {"ingest", "prepare"} <= set(result["reused"])
 
-    client = MlflowClient(f"sqlite:///{workspace}/mlflow.db")
+    uri = f"sqlite:///{workspace}/mlflow.db"
+    client = MlflowClient(uri, uri)
     experiment = client.get_experiment_by_name("sr-satellite")
     assert [(r.info.run_id, r.info.status) for r in client.search_runs([experiment.experiment_id])] == [(result["run_id"], "FINISHED")]
     metrics = client.get_run(result["run_id"]).data.metrics
@@ -88,3 +89,15 @@ def test_a_flow_killed_with_9_goes_on_in_the_same_run_and_leaves_no_run_running(
         states = [row[0] for row in database.execute("select state_type from flow_run order by created")]
     assert states == ["CRASHED", "COMPLETED"]
     assert not list((workspace / "runs").iterdir())
+
+
+def test_an_interrupted_command_says_so_and_exits_130(scene: Path, tmp_path: Path, program: Any, environment: Any) -> None:
+    workspace = tmp_path / "var"
+    running = subprocess.Popen(command(scene, workspace), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while not any(workspace.glob("train/*.partial/checkpoints/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130, errors
+    assert "Traceback" not in errors and "interrupted" in errors.splitlines()[-1]

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.console import Notebook
-from flows.delivery import _Settled, output_name
+from flows.delivery import output_name
 from sr_core.records import Group, Source
 
 
@@ -34,9 +33,3 @@ def test_a_series_becomes_a_folder(tmp_path: Path) -> None:
     assert output_name(source(tmp_path / "ct.1.2"), 3) == "ct.1.2_x3"
     (tmp_path / "S2A.SAFE").mkdir()
     assert output_name(source(tmp_path / "S2A.SAFE"), 2) == "S2A_x2.tif"
-
-
-def test_sentences_name_the_final_place() -> None:
-    book = Notebook()
-    _Settled(book).say("upscale: a.tif -> /w/upscale/ab.partial/a_x2.tif: Pass")
-    assert book.sentences == ["upscale: a.tif -> /w/upscale/ab/a_x2.tif: Pass"]

@@ -62,13 +62,13 @@ BETTER = [row(30, 31, 31.5), row(32, 33, 33.4), row(29, 30, 30.6)]
 def test_better_everywhere_is_promoted(tmp_path: Path) -> None:
     decision = decide(tmp_path, evaluation(BETTER, one_group=False))
     assert decision.register_it and decision.promote
-    assert "+0.50 dB over linear filter (lower bound +0.39 dB at 90 % over 3 groups)" in decision.sentence
+    assert "+0.50 dB over linear filter (lower bound +0.39 dB at 90 % over 3 places)" in decision.sentence
 
 
 def test_one_scene_is_never_called_tested(tmp_path: Path) -> None:
     decision = decide(tmp_path, evaluation(BETTER, one_group=True))
     assert decision.promote
-    assert "worst +0.40 dB of 3, too few to test" in decision.sentence
+    assert "worst +0.40 dB of 3 blocks of one scene, too few to test" in decision.sentence
 
 
 @pytest.mark.parametrize("model", [30.9, 31.0, 31.04])
