@@ -85,7 +85,7 @@ def local_server(api: str, workspace: Path, say: Callable[[str], None]) -> Itera
     variables.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (workspace / "prefect" / "server.log").open("ab") as log:
-        # A session of its own: Ctrl-C reaches us first, and the server ends after what is served from it.
+        # Apart from our terminal: Ctrl-C reaches us first, and the server ends after what is served from it.
         server = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         _wait(server, api, Path(log.name))

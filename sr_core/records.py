@@ -102,6 +102,10 @@ class Refusal(Record):
     error: str
     sentence: str
 
+    def says(self) -> str:
+        """Give the sentence, led by the file's name where it does not name it itself."""
+        return self.sentence if self.path.name in self.sentence else f"{self.path.name}: {self.sentence}"
+
 
 class Region(Record):
     """A source (by its hash) and a window of it: what a split holds.

@@ -32,9 +32,9 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
     gap = max(SMALLEST_GAP, operator.support)
     sources, refusals = domain.discover(paths, log)
     for refusal in refusals:
-        log.say(f"ingest: refused {refusal.path.name}: {refusal.sentence}")
+        log.say(f"ingest: refused. {refusal.says()}")
     if not sources:
-        reasons = " ".join(f"{r.path.name}: {r.sentence}" for r in refusals[:3]) or "No image lies there."
+        reasons = " ".join(r.says() for r in refusals[:3]) or "No image lies there."
         raise InputError(
             f"no usable {domain.name} image in {', '.join(map(str, paths))}",
             f"at least one image that the {domain.name} domain reads",

@@ -105,7 +105,7 @@ def upscale_path(domain: Domain, path: Path, restorer: Restorer, target: Path, *
     """
     sources, refusals = domain.discover([path], log)
     if len(sources) != 1:
-        reason = " ".join(r.sentence for r in refusals[:3]) or f"{len(sources)} images lie there."
+        reason = " ".join(r.says() for r in refusals[:3]) or f"{len(sources)} images lie there."
         raise InputError(f"{path}", f"one image that the {domain.name} domain reads", reason)
     return upscale(domain, sources[0], restorer, target, log=log, overwrite=overwrite)
 
