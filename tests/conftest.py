@@ -19,5 +19,5 @@ def shared_data() -> Path:
     candidates = [Path(os.environ["SR_DATA"])] if "SR_DATA" in os.environ else [REPOSITORY.parent / "shared" / "data"]
     for folder in candidates:
         if (folder / "PROVENANCE.md").is_file():
-            return folder
+            return folder.resolve()
     pytest.skip(f"real imagery is not at {candidates[0]}; set SR_DATA to its folder")
