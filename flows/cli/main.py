@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows import environment
-from flows.cli import data, demo, doctor, images, models, report, serve, workspace
+from flows.cli import data, demo, doctor, images, models, patches, report, serve, workspace
 from sr_core.errors import SRError
 
 INTERRUPTED = 130
@@ -78,6 +78,7 @@ app.command("prepare", rich_help_panel=STAGE_PANEL)(data.prepare)
 app.command("train", rich_help_panel=STAGE_PANEL)(data.train)
 app.command("evaluate", rich_help_panel=STAGE_PANEL)(data.evaluate)
 app.command("upscale", rich_help_panel=STAGE_PANEL)(images.upscale)
+app.add_typer(patches.app, name="patches", rich_help_panel=STAGE_PANEL)
 app.add_typer(models.app, name="models", rich_help_panel=KEEP_PANEL)
 app.command("report", rich_help_panel=KEEP_PANEL)(report.report)
 app.add_typer(workspace.app, name="workspace", rich_help_panel=KEEP_PANEL)

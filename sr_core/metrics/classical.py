@@ -1,5 +1,7 @@
 """The protocol of the SRCNN papers, in which the published tables are: luma as uint8, LR unquantised, SR rounded, border = scale.
 
+`srcnn_six` gives the six figures of the journal paper's table; its digits come with `border="clamp", single=True` (older MATLAB).
+
 References
 ----------
 C. Dong, C. C. Loy, K. He, X. Tang, Image super-resolution using deep convolutional networks, IEEE TPAMI 38 (2016),
@@ -18,7 +20,11 @@ from numpy.typing import NDArray
 
 from sr_core.errors import InputError
 from sr_core.metrics.distortion import psnr, ssim
+from sr_core.metrics.ifc import ifc
+from sr_core.metrics.msssim import msssim
+from sr_core.metrics.nqm import nqm
 from sr_core.metrics.protocol import Protocol, luma
+from sr_core.metrics.wpsnr import wpsnr
 from sr_core.operators.matlab import Border, resize, u8
 
 
@@ -28,6 +34,18 @@ class Score:
 
     psnr: float
     ssim: float
+
+
+@dataclass(frozen=True)
+class SixScores:
+    """The figures of the SRCNN journal table: PSNR, NQM, WPSNR in dB, IFC (padded) in bits a pixel, SSIM, MS-SSIM (MuX)."""
+
+    psnr: float
+    ssim: float
+    ifc: float
+    nqm: float
+    wpsnr: float
+    msssim: float
 
 
 def modcrop(image: NDArray[Any], scale: int) -> NDArray[Any]:
@@ -64,9 +82,25 @@ def srcnn_pair(
 
 def srcnn_score(sr: NDArray[Any], reference: NDArray[np.uint8], scale: int) -> Score:
     """Score an SR luma image (H, W), 0..1, against the uint8 reference: rounded to uint8, `scale` px left out on each side."""
-    protocol = Protocol(data_range=255, border=scale)
+    made, truth, protocol = _as_scored(sr, reference, scale)
+    return Score(psnr(made, truth, protocol), ssim(made, truth, protocol))
+
+
+def srcnn_six(sr: NDArray[Any], reference: NDArray[np.uint8], scale: int) -> SixScores:
+    """Score an SR luma image (H, W), 0..1, by all six figures of the journal table, as `srcnn_score` does by two.
+
+    Raises
+    ------
+    ShapeError
+        If a side is below 176 px inside the border (MS-SSIM).
+    """
+    pair = _as_scored(sr, reference, scale)
+    return SixScores(psnr(*pair), ssim(*pair), ifc(*pair), nqm(*pair), wpsnr(*pair), msssim(*pair))
+
+
+def _as_scored(sr: NDArray[Any], reference: NDArray[np.uint8], scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Protocol]:
     made = u8(sr * sr.dtype.type(255))[None]  # in the image's own class: single precision decides some roundings
-    return Score(psnr(made, reference[None], protocol), ssim(made, reference[None], protocol))
+    return made, reference[None], Protocol(data_range=255, border=scale)
 
 
 def srcnn_protocol(

@@ -16,7 +16,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from sr_core.errors import ShapeError
-from sr_core.metrics.protocol import BoolArray, Protocol
+from sr_core.metrics.protocol import BoolArray, Protocol, refuse_small
 from sr_core.operators.factor import FloatArray
 
 SSIM_SIDE = 11
@@ -58,22 +58,36 @@ def ssim(sr: NDArray[Any], hr: NDArray[Any], protocol: Protocol, mask: BoolArray
     11 x 11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03, moments without the n/(n-1) correction, windows wholly inside the image.
     """
     a, b, usable = protocol.prepare(sr, hr, mask)
-    if min(usable.shape) < SSIM_SIDE:
-        height, width = usable.shape
-        expected = f"at least {SSIM_SIDE} x {SSIM_SIDE}"
-        raise ShapeError(f"{height} x {width} px inside the border", expected, "Measure SSIM on a larger image.")
-    whole = _inner(scipy.ndimage.minimum_filter(usable, size=SSIM_SIDE, mode="nearest"))
-    if not whole.any():
-        raise ShapeError("no window of 11 x 11 usable pixels", "at least one", "Measure SSIM on an image with less nodata.")
+    whole = whole_windows(usable, "SSIM")
     return float(np.mean([_map(x, y, protocol.data_range)[whole].mean() for x, y in zip(a, b, strict=True)]))
 
 
 def _map(x: FloatArray, y: FloatArray, data_range: float) -> FloatArray:
     """Give the SSIM of each window: (H, W) to (H - 10, W - 10)."""
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    mx, my = _mean(x), _mean(y)
-    vx, vy, cov = _mean(x * x) - mx * mx, _mean(y * y) - my * my, _mean(x * y) - mx * my
+    mx, my, vx, vy, cov = moments(x, y)
     return (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+
+
+def whole_windows(usable: BoolArray, metric: str) -> BoolArray:
+    """Give which 11 x 11 windows hold usable pixels only: (H, W) to (H - 10, W - 10).
+
+    Raises
+    ------
+    ShapeError
+        If the image is smaller than a window, or no window is wholly usable.
+    """
+    refuse_small(usable.shape, SSIM_SIDE, metric)
+    whole = _inner(scipy.ndimage.minimum_filter(usable, size=SSIM_SIDE, mode="nearest"))
+    if not whole.any():
+        raise ShapeError("no window of 11 x 11 usable pixels", "at least one", f"Measure {metric} on an image with less nodata.")
+    return whole
+
+
+def moments(x: FloatArray, y: FloatArray) -> tuple[FloatArray, ...]:
+    """Give means, variances (without the n/(n-1) correction) and covariance of each window: five arrays (H - 10, W - 10)."""
+    mx, my = _mean(x), _mean(y)
+    return mx, my, _mean(x * x) - mx * mx, _mean(y * y) - my * my, _mean(x * y) - mx * my
 
 
 def _mean(x: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from sr_core.errors import ShapeError
+from sr_core.errors import InputError, ShapeError
 from sr_core.operators.factor import FloatArray
 from sr_core.operators.matlab import half_away
 from sr_core.records import Record
@@ -53,6 +53,8 @@ class Protocol(Record):
         ------
         ShapeError
             If the shapes do not fit each other, the channel or the border, or no pixel is usable.
+        InputError
+            If a usable pixel is not a finite number.
         """
         if sr.ndim != 3 or sr.shape != hr.shape:
             given = f"images of {sr.shape} and {hr.shape}"
@@ -67,11 +69,38 @@ class Protocol(Record):
             raise ShapeError(f"images of {height} x {width}", f"sides above {2 * self.border} px (the border)", "Use a smaller border.")
         usable = np.ones((height, width), dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
         views = [self._values(image, usable) for image in (sr, hr)]
+        if not all(np.isfinite(view).all() for view in views):
+            raise InputError("a usable pixel that is not a number", "finite values wherever the mask says usable", "Mask it out.")
         inner = slice(self.border, height - self.border), slice(self.border, width - self.border)
         usable = usable[inner]
         if not usable.any():
             raise ShapeError("a mask that leaves no pixel", "at least one usable pixel inside the border", "Measure on another image.")
         return views[0][:, *inner], views[1][:, *inner], usable
+
+    def prepare_whole(
+        self, sr: NDArray[Any], hr: NDArray[Any], mask: BoolArray | None, metric: str, side: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Give both images (C, H, W) float64 cut to the usable rectangle, for a metric that looks at the image as a whole.
+
+        Parameters
+        ----------
+        sr, hr, mask : as in `prepare`.
+        metric : its name, for the message.
+        side : the least rows and columns that it needs, px.
+
+        Raises
+        ------
+        ShapeError
+            As `prepare`; if the usable pixels are no full rectangle (a transform or a pyramid carries every pixel everywhere, so a hole
+            cannot be left out exactly); or if a side is below `side`.
+        """
+        a, b, usable = self.prepare(sr, hr, mask)
+        box = bounding_box(usable)
+        if not usable[box].all():
+            given = f"a mask with {int((~usable[box]).sum())} unusable px among the usable ones for {metric}"
+            raise ShapeError(given, "a full rectangle of usable pixels", f"Measure {metric} on a window without nodata.")
+        refuse_small(usable[box].shape, side, metric)
+        return a[:, *box], b[:, *box]
 
     def _values(self, image: NDArray[Any], usable: BoolArray) -> FloatArray:
         # Unusable pixels may hold anything, not a number included; 0 keeps them out of sums.
@@ -79,6 +108,20 @@ class Protocol(Record):
         if self.rounding == "step":
             values = half_away(values / self.step) * self.step
         return luma(values, self.data_range)[None] if self.channel == "luma" else values
+
+
+def bounding_box(usable: BoolArray) -> tuple[slice, slice]:
+    """Give the rows and columns of the smallest window that holds all usable pixels (H, W); at least one is usable."""
+    rows, cols = (np.flatnonzero(usable.any(axis=axis)) for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+
+
+def refuse_small(shape: tuple[int, ...], side: int, metric: str) -> None:
+    """Raise ShapeError where a side of (H, W) is below `side`."""
+    height, width = shape
+    if min(height, width) < side:
+        given = f"{height} x {width} px inside the border for {metric}"
+        raise ShapeError(given, f"at least {side} x {side}", f"Measure {metric} on a larger image.")
 
 
 def luma(rgb: NDArray[Any], data_range: float = 255.0) -> FloatArray:

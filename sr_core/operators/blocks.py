@@ -8,7 +8,8 @@ zeros around them change nothing), so windows equal the whole bit for bit; `stab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,8 +17,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sr_core.operators.factor import Factor, FloatArray
+from sr_core.operators.memory import new_empty
+from sr_core.operators.pool import Task, share
 
 STRIP_PIXELS = 1 << 18  # float32 pixels of a strip over several small images: 1 MB, one core's cache
+SHARE_PIXELS = 1 << 22  # pixels read that a worker takes at once: some milliseconds, long against taking it
 ROWS = 32  # rows of a strip where the row axis is left as it is
 
 
@@ -124,8 +128,11 @@ def _across(x: Tensor, cut: Plan | None, out: Tensor) -> None:
         place.copy_(made.view(place.shape))
 
 
-def transform(x: Tensor, rows: Factor, cols: Factor, transposed: bool) -> Tensor:
-    """Apply two factors, or their transposes: (N, H, W) contiguous float32 -> (N, H', W')."""
+def transform(x: Tensor, rows: Factor, cols: Factor, transposed: bool, plus: Tensor | None = None, workers: int = 1) -> Tensor:
+    """Apply two factors, or their transposes: (N, H, W) contiguous float32 -> (N, H', W').
+
+    `plus` (N, H', W') is added strip by strip. `workers` threads share the strips; the bits do not depend on their number.
+    """
     height, width = x.shape[1:]
     down = None if rows.identity else plan(rows, height, transposed)
     side = None if cols.identity else plan(cols, width, transposed)
@@ -135,33 +142,83 @@ def transform(x: Tensor, rows: Factor, cols: Factor, transposed: bool) -> Tensor
     out_h, out_w = down.size if down else height, side.size if side else width
     full_h = max(out_h, down.block) if down else x.shape[1]
     full_w = max(out_w, side.block) if side else x.shape[2]
-    out = x.new_empty((x.shape[0], full_h, full_w))
+    exact = (full_h, full_w) == (out_h, out_w)
+    out = new_empty(x, (x.shape[0], full_h, full_w))
     together = max(1, STRIP_PIXELS // (need_h * max(x.shape[2], full_w)))
+    cuts = _cuts(down, full_h)
+    tasks: list[Task] = []
     for first in range(0, len(x), together):
-        _strips(x[first : first + together], down, side, transposed, out[first : first + together])
-    return out if (full_h, full_w) == (out_h, out_w) else out[:, :out_h, :out_w].contiguous()
+        part = slice(first, first + together)
+        strips = Strips(x[part], down, side, transposed, out[part], plus[part] if plus is not None and exact else None)
+        tasks += [partial(strips.run, some) for some in _shares(cuts, together * x.shape[2] * need_h)]
+    share(tasks, workers)
+    made = out if exact else out[:, :out_h, :out_w].contiguous()
+    return made if plus is None or exact else made.add_(plus)
 
 
-def _strips(x: Tensor, down: Plan | None, side: Plan | None, transposed: bool, out: Tensor) -> None:
-    """Run all strips of a few images: rows first on the way to LR, columns first on the way to HR, so that the strip between is small."""
-    count, height, width = x.shape
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One strip: the rows it reads, the rows it makes, and the run whose matrix does it (None: rows stay as they are)."""
+
+    at: slice
+    to: slice
+    run: Run | None
+
+
+def _cuts(down: Plan | None, height: int) -> list[Cut]:
+    """List the strips from the top; only the last may overlap the one before it."""
     if down is None:
-        for start in [*range(0, height - ROWS, ROWS), height - ROWS]:
-            _across(x[:, start : start + ROWS], side, out[:, start : start + ROWS])
-        return
-    wide = x.new_empty((count, down.length, out.shape[2]) if transposed else (count, down.block, width))
+        starts = [*range(0, height - ROWS, ROWS), height - ROWS]
+        return [Cut(slice(start, start + ROWS), slice(start, start + ROWS), None) for start in starts]
+    made: list[Cut] = []
     for run in down.runs:
         for k in range(run.count):
-            strip = x[:, run.in_start + k * down.step : run.in_start + k * down.step + down.length]
-            place = out[:, run.out_start + k * down.block : run.out_start + (k + 1) * down.block]
-            if side is None:
-                _down(strip, run, place)
-            elif transposed:
+            reads, makes = run.in_start + k * down.step, run.out_start + k * down.block
+            made.append(Cut(slice(reads, reads + down.length), slice(makes, makes + down.block), run))
+    return made
+
+
+def _shares(cuts: list[Cut], pixels: int) -> list[list[Cut]]:
+    """Divide the strips (of so many pixels) into what a worker takes at once. The last two stay together: they may overlap."""
+    size = max(2, SHARE_PIXELS // pixels)
+    starts = [*range(0, max(1, len(cuts) - 1), size), len(cuts)]
+    return [cuts[first:last] for first, last in pairwise(starts)]
+
+
+@dataclass(frozen=True, eq=False)
+class Strips:
+    """A few images and how they are transformed: on the way to LR rows first, to HR columns first, so that the strip between is small."""
+
+    x: Tensor
+    down: Plan | None
+    side: Plan | None
+    transposed: bool
+    out: Tensor
+    plus: Tensor | None
+
+    def run(self, cuts: list[Cut]) -> None:
+        """Make some strips."""
+        count, _, width = self.x.shape
+        down, side, out = self.down, self.side, self.out
+        wide = None
+        if down is not None and side is not None:
+            wide = out.new_empty((count, down.length, out.shape[2]) if self.transposed else (count, down.block, width))
+        sums = None if self.plus is None else out.new_empty((count, down.block if down else ROWS, out.shape[2]))
+        for cut in cuts:
+            strip = self.x[:, cut.at]
+            place = out[:, cut.to] if sums is None else sums
+            if cut.run is None:
+                _across(strip, side, place)
+            elif wide is None:
+                _down(strip, cut.run, place)
+            elif self.transposed:
                 _across(strip, side, wide)
-                _down(wide, run, place)
+                _down(wide, cut.run, place)
             else:
-                _down(strip, run, wide)
+                _down(strip, cut.run, wide)
                 _across(wide, side, place)
+            if self.plus is not None:
+                torch.add(place, self.plus[:, cut.to], out=out[:, cut.to])
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,10 @@ Map = Callable[[Tensor], Tensor]
 
 
 class _SingleThread:
-    """Counts its users over all threads of the process: the first sets one intra-operation thread, the last restores the old number."""
+    """Counts its users over all threads of the process: the first sets one intra-operation thread, the last restores the old number.
+
+    Entering gives the number that was set: as many workers may share the strips (1 inside another user).
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -26,15 +29,16 @@ class _SingleThread:
         self.before = 1
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self) -> Iterator[int]:
         with self.lock:
-            if self.users == 0:
+            first = self.users == 0
+            if first:
                 self.before = torch.get_num_threads()
                 if self.before != 1:
                     torch.set_num_threads(1)
             self.users += 1
         try:
-            yield
+            yield self.before if first else 1
         finally:
             with self.lock:
                 self.users -= 1
@@ -70,26 +74,33 @@ def linear(x: Tensor, there: Map, back: Map) -> Tensor:
         return made
 
 
-def run(x: Tensor, rows: Factor, cols: Factor, transposed: bool = False) -> Tensor:
-    """Apply `rows` along axis -2 and `cols` along axis -1, or their transposes; (…, H, W), float32 or float64, any device."""
+def run(x: Tensor, rows: Factor, cols: Factor, transposed: bool = False, plus: Tensor | None = None) -> Tensor:
+    """Apply `rows` along axis -2 and `cols` along axis -1, or their transposes; (…, H, W), float32 or float64, any device.
+
+    `plus` (of the result's shape) is added to the result. The bits depend neither on it being added here nor on the number of threads.
+    """
     if rows.identity and cols.identity:
-        return x.clone()
+        return x.clone() if plus is None else x + plus
     flat = x.detach().reshape(-1, *x.shape[-2:]).contiguous()
+    more = None if plus is None else plus.detach().reshape(-1, *plus.shape[-2:])
     if x.dtype == torch.float32 and x.device.type == "cpu":
-        with single_thread():
-            made = blocks.transform(flat, rows, cols, transposed) if blocks.stable() else _plain(flat, rows, cols, transposed)
+        with single_thread() as workers:
+            if blocks.stable():
+                made = blocks.transform(flat, rows, cols, transposed, more, workers)
+            else:
+                made = _plain(flat, rows, cols, transposed, more)
     else:
-        made = _plain(flat, rows, cols, transposed)
+        made = _plain(flat, rows, cols, transposed, more)
     return made.reshape(*x.shape[:-2], *made.shape[-2:])
 
 
-def _plain(x: Tensor, rows: Factor, cols: Factor, transposed: bool) -> Tensor:
+def _plain(x: Tensor, rows: Factor, cols: Factor, transposed: bool, plus: Tensor | None) -> Tensor:
     along = accumulate.transposed if transposed else accumulate.forward
     steps = [(cols, 2), (rows, 1)] if transposed else [(rows, 1), (cols, 2)]
     for factor, axis in steps:
         if not factor.identity:
             x = along(x, factor, axis)
-    return x
+    return x if plus is None else x.add_(plus)
 
 
 def check(x: Tensor, multiple_of: tuple[int, int], what: str) -> None:

@@ -49,14 +49,20 @@ def solve_or_filter(y: Tensor, rows: Factor, cols: Factor) -> Tensor:
     return run(y, row_filter, col_filter)
 
 
-def tail(factor: Factor, reach: int) -> float:
-    """Bound what LR pixels farther than `reach` contribute to an HR pixel through `A^+` along one axis, for LR values within ±1."""
-    return float(_tails(factor)[min(reach, len(_tails(factor)) - 1)])
+def _weight(factor: Factor) -> float:
+    """Give all the weight of `A^+` along one axis: the largest value that it makes of values within ±1."""
+    return float(_weights(factor).sum(axis=0).max())
+
+
+def _tails(factor: Factor) -> FloatArray:
+    """Give, for each distance h in LR pixels, the weight of `A^+` beyond it: the largest over the HR pixels of a block."""
+    beyond = _weights(factor)[::-1].cumsum(axis=0)[::-1]
+    return np.asarray(beyond[1:].max(axis=1), dtype=np.float64)
 
 
 @lru_cache(maxsize=32)
-def _tails(factor: Factor) -> FloatArray:
-    """Give, for each distance h in LR pixels, the weight of `A^+` beyond it: the largest over the HR pixels of a block."""
+def _weights(factor: Factor) -> FloatArray:
+    """Give the weight of `A^+` at each distance in LR pixels (both sides together), for each HR pixel of a block: (distances, scale)."""
     half = inverse_series(factor)[:1024]
     series = np.concatenate([half[:0:-1], half])
     taps, scale = np.asarray(factor.taps), factor.scale
@@ -68,14 +74,21 @@ def _tails(factor: Factor) -> FloatArray:
     block = position // scale
     weight = np.zeros((2 * len(half) + len(taps), scale))
     np.add.at(weight, (np.minimum(np.abs(block), weight.shape[0] - 1), position % scale), np.abs(spread))
-    beyond = weight[::-1].cumsum(axis=0)[::-1]
-    return np.asarray(beyond[1:].max(axis=1), dtype=np.float64)
+    return weight
 
 
 def halo(rows: Factor, cols: Factor, tolerance: float) -> int:
-    """Give the LR pixels to add on each side of a window so that `A^+` of it equals that of the whole to `tolerance` of the values."""
-    reach = 0
-    for factor in (rows, cols):
+    """Give the LR pixels to add on each side of a window so that `A^+` of it equals that of the whole to `tolerance` of the values' range.
+
+    Notes
+    -----
+    What a window sees in place of the pixels beyond its halo differs from them by the range at most. So the error is bounded by the range
+    times the weight of `A^+` beyond the halo along one axis times all its weight along the other, for both axes.
+    """
+    missing = np.zeros(1)
+    for factor, other in ((rows, cols), (cols, rows)):
         if not factor.identity:
-            reach = max(reach, int(np.argmax(_tails(factor) <= tolerance * _tails(factor)[0])))
-    return reach
+            part = _tails(factor) * (1.0 if other.identity else _weight(other))
+            size = max(len(missing), len(part))
+            missing = np.pad(missing, (0, size - len(missing))) + np.pad(part, (0, size - len(part)))
+    return int(np.argmax(missing <= max(tolerance, 1e-12)))

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sr_core.errors import OperatorError
+from sr_core.operators.base import Operator
 from sr_core.operators.factor import Factor, FloatArray
+from sr_core.operators.kspace import KSpaceOperator
 from sr_core.operators.separable import SeparableOperator
 
 SCHEMA = 1
@@ -122,14 +124,27 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def make_operator(kind: str, scale: int | tuple[int, int], **parameters: float) -> SeparableOperator:
+@dataclass(frozen=True)
+class _Fourier:
+    """A kind without taps: `KSpaceOperator` does it."""
+
+    version: int
+    text: str
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ("centred",)
+
+
+FOURIER: dict[str, _Fourier] = {"kspace": _Fourier(1, "truncation in k-space to the central frequencies, edges wrap")}
+
+
+def make_operator(kind: str, scale: int | tuple[int, int], **parameters: float) -> Operator:
     """Make a known degradation.
 
     Parameters
     ----------
     kind : str
-        "bicubic", "bilinear", "nearest", "box", "gaussian" (sigma in HR px; taps: how many, by default 4 sigma each side), or "mtf"
-        (value at the LR Nyquist frequency).
+        "bicubic", "bilinear", "nearest", "box", "gaussian" (sigma in HR px; taps: how many, by default 4 sigma each side), "mtf"
+        (value at the LR Nyquist frequency), or "kspace" (centred: 1, or 0 for LR pixels on the corners of their blocks; whole images only).
     scale : int or (int, int)
         HR pixels a LR pixel, for rows and columns; 1 leaves an axis as it is (slice direction).
     **parameters : float
@@ -145,19 +160,22 @@ def make_operator(kind: str, scale: int | tuple[int, int], **parameters: float) 
     >>> make_operator("bicubic", 2).rows.taps[:4]
     (-0.01171875, -0.03515625, 0.11328125, 0.43359375)
     """
-    if kind not in KINDS:
-        near = difflib.get_close_matches(str(kind), KINDS, n=1)
+    names = [*KINDS, *FOURIER]
+    if kind not in names:
+        near = difflib.get_close_matches(str(kind), names, n=1)
         remedy = f"Did you mean {near[0]}?" if near else "Choose one of these."
-        raise OperatorError(f"operator kind {kind!r}", "one of " + ", ".join(KINDS), remedy)
-    entry = KINDS[kind]
+        raise OperatorError(f"operator kind {kind!r}", "one of " + ", ".join(names), remedy)
+    entry = FOURIER[kind] if kind in FOURIER else KINDS[kind]
     pair = _scale(scale)
     missing = [name for name in entry.required if name not in parameters]
     unknown = [name for name in parameters if name not in entry.required + entry.optional]
     if missing or unknown:
         fault = f"no {missing[0]}" if missing else f"parameter {unknown[0]!r}"
-        names = ", ".join([*entry.required, *(f"{name} (optional)" for name in entry.optional)]) or "no parameters"
-        raise OperatorError(f"operator {kind} with {fault}", names, f"Give {kind} its parameters by these names.")
+        known = ", ".join([*entry.required, *(f"{name} (optional)" for name in entry.optional)]) or "no parameters"
+        raise OperatorError(f"operator {kind} with {fault}", known, f"Give {kind} its parameters by these names.")
     values = {name: float(value) for name, value in parameters.items()}
+    if isinstance(entry, _Fourier):
+        return _fourier(kind, pair, entry, values)
 
     def factor(of: Kind, s: int, **given: float) -> Factor:
         return IDENTITY if s == 1 else Factor.centred(s, tuple(map(float, of.taps(s, **given))))
@@ -175,6 +193,15 @@ def make_operator(kind: str, scale: int | tuple[int, int], **parameters: float) 
     )
 
 
+def _fourier(kind: str, scale: tuple[int, int], entry: _Fourier, values: dict[str, float]) -> KSpaceOperator:
+    if values.get("centred", 1.0) not in (0.0, 1.0):
+        raise OperatorError(f"centred = {values['centred']:g}", "1 (the shared grid) or 0 (plain cropping)", "Leave it out for 1.")
+    if values.get("centred") == 1.0:
+        values = {}  # the default: one text, one digest
+    text = entry.text + (" (LR pixels on the corners of their blocks)" if values else "")
+    return KSpaceOperator(kind=kind, scale=scale, parameters=tuple(values.items()), version=entry.version, text=text)
+
+
 def _scale(scale: int | tuple[int, int]) -> tuple[int, int]:
     pair = tuple(scale) if isinstance(scale, tuple | list) else (scale, scale)
     if len(pair) != 2 or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 1 for s in pair) or max(pair) < 2:
@@ -183,7 +210,7 @@ def _scale(scale: int | tuple[int, int]) -> tuple[int, int]:
     return (pair[0], pair[1])
 
 
-def operator_from(text: str) -> SeparableOperator:
+def operator_from(text: str) -> Operator:
     """Read an operator back from the JSON that `to_json` gave.
 
     Raises

@@ -32,30 +32,47 @@ def invisible(rows: Factor, cols: Factor, fwhm: float) -> float:
     InputError
         If `fwhm` is not above 0.
     """
+    check_width(fwhm)
+    return surviving(_profiles(rows, fwhm), _profiles(cols, fwhm))
+
+
+def surviving(row: tuple[FloatArray, FloatArray], col: tuple[FloatArray, FloatArray]) -> float:
+    """Give the largest value of object minus seen part, mean over positions, from each axis' profiles: two (positions, pixels) arrays."""
+    total = 0.0
+    for a, a_seen in zip(*row, strict=True):
+        left = a[None, :, None] * col[0][:, None, :] - a_seen[None, :, None] * col[1][:, None, :]
+        total += float(np.abs(left).max(axis=(1, 2)).sum())
+    return total / (len(row[0]) * len(col[0]))
+
+
+def check_width(fwhm: float) -> None:
+    """Refuse a width that is none.
+
+    Raises
+    ------
+    InputError
+        If `fwhm` is not above 0.
+    """
     if not (math.isfinite(fwhm) and fwhm > 0):
         raise InputError(f"an object {fwhm} px wide", "a width at half height above 0, in HR pixels", "Give fwhm=4, for example.")
-    row, row_seen = _profiles(rows, fwhm)
-    col, col_seen = _profiles(cols, fwhm)
-    total = 0.0
-    for a, a_seen in zip(row, row_seen, strict=True):
-        left = a[None, :, None] * col[:, None, :] - a_seen[None, :, None] * col_seen[:, None, :]
-        total += float(np.abs(left).max(axis=(1, 2)).sum())
-    return total / (len(row) * len(col))
+
+
+def objects(scale: int, fwhm: float, lr_margin: int) -> tuple[FloatArray, slice]:
+    """Give the object's profile at each sub-pixel position, (positions, pixels), and the pixels where its largest remainder can lie."""
+    positions = max(1, POSITIONS // scale) * scale
+    shown = math.ceil(2 * fwhm) + 2 * scale  # pixels either side of the object
+    centre = scale * (math.ceil(shown / scale) + lr_margin)
+    at = centre - 0.5 + scale * (np.arange(positions) + 0.5) / positions
+    pixels = np.arange(2 * centre + scale)
+    profile = np.exp(-((pixels[None, :] - at[:, None]) ** 2) / (2 * (SIGMA * fwhm) ** 2))
+    return profile, slice(centre - shown, centre + scale + shown)
 
 
 def _profiles(factor: Factor, fwhm: float) -> tuple[FloatArray, FloatArray]:
     """Give the object's profile at each sub-pixel position, and the part of it that A sees (`A^+ A`): two (positions, pixels) arrays."""
-    scale = factor.scale
-    positions = max(1, POSITIONS // scale) * scale
-    shown = math.ceil(2 * fwhm) + 2 * scale  # pixels either side of the object where the largest remainder can lie
-    lr_half = math.ceil(shown / scale) + 16  # the inverse has decayed 16 LR pixels on
-    centre = scale * lr_half
-    at = centre - 0.5 + scale * (np.arange(positions) + 0.5) / positions
-    pixels = np.arange(2 * centre + scale)
-    profile = np.exp(-((pixels[None, :] - at[:, None]) ** 2) / (2 * (SIGMA * fwhm) ** 2))
-    view = slice(centre - shown, centre + scale + shown)
+    profile, view = objects(factor.scale, fwhm, 16)  # the inverse has decayed 16 LR pixels on
     if factor.identity:
         return profile[:, view], profile[:, view]
-    matrix = factor.sparse(len(pixels))
+    matrix = factor.sparse(profile.shape[1])
     solved = scipy.linalg.cho_solve_banded((cholesky(factor, matrix.shape[0]), True), matrix @ profile.T)
     return profile[:, view], np.asarray(matrix.T @ solved, dtype=np.float64).T[:, view]

@@ -96,6 +96,66 @@ def wholly_valid(mask: BoolArray, patch: tuple[int, int]) -> BoolArray:
     return untouched
 
 
+class PlaceScan:
+    """Says for every place of a patch whether it touches usable pixels only, while the mask comes strip by strip.
+
+    Parameters
+    ----------
+    patch : side in pixels; the last `patch` - 1 rows of the mask are held.
+    """
+
+    def __init__(self, patch: int) -> None:
+        self._patch = patch
+        self._row = 0
+        self._held: BoolArray | None = None
+
+    def feed(self, mask: BoolArray) -> tuple[int, BoolArray]:
+        """Take the next rows, bool (n, W), and give what they decide: the first row of the places, and bool (m, W - patch + 1)."""
+        held = mask if self._held is None else np.concatenate([self._held, mask])
+        row, ready = self._row, max(0, len(held) - self._patch + 1)
+        good = wholly_valid(held, (self._patch, self._patch)) if ready else np.zeros((0, mask.shape[1] - self._patch + 1), np.bool_)
+        self._held, self._row = held[ready:], row + ready
+        return row, good
+
+
+class OriginScan:
+    """Lists the patches that touch usable pixels only, while the mask comes strip by strip.
+
+    Parameters
+    ----------
+    height, width : of the whole mask.
+    patch, stride, rule : as in `origins`.
+
+    Raises
+    ------
+    ShapeError, RecipeError
+        As `origins`.
+    """
+
+    def __init__(self, height: int, width: int, patch: int, stride: int, rule: Rule) -> None:
+        self._rows = np.asarray(origins(height, patch, stride, rule))
+        self._cols = np.asarray(origins(width, patch, stride, rule))
+        self._places = PlaceScan(patch) if rule != "whole" else None
+        self._whole = True
+        self._found: list[Origins] = [np.zeros((0, 2), np.int32)]
+
+    def feed(self, mask: BoolArray) -> None:
+        """Take the next rows, bool (n, W)."""
+        if self._places is None:
+            self._whole &= bool(mask.all())
+            return
+        first, good = self._places.feed(mask)
+        rows = self._rows[(self._rows >= first) & (self._rows < first + len(good))]
+        at_row, at_col = np.nonzero(good[np.ix_(rows - first, self._cols)])
+        self._found.append(np.stack([rows[at_row], self._cols[at_col]], axis=1).astype(np.int32))
+
+    def origins(self) -> Origins:
+        """Give (row, col) of the patches found, row by row: int32 (N, 2)."""
+        if self._places is None:
+            return np.zeros((1 if self._whole else 0, 2), np.int32)
+        return np.concatenate(self._found)
+
+
 def valid_origins(mask: BoolArray, patch: int, stride: int, rule: Rule) -> Origins:
     """Give (row, col) of every patch of the grid that touches usable pixels only, row by row.
 
@@ -113,12 +173,9 @@ def valid_origins(mask: BoolArray, patch: int, stride: int, rule: Rule) -> Origi
     ShapeError, RecipeError
         As `origins`.
     """
-    rows = np.asarray(origins(mask.shape[0], patch, stride, rule))
-    cols = np.asarray(origins(mask.shape[1], patch, stride, rule))
-    shape = (mask.shape[0], mask.shape[1]) if rule == "whole" else (patch, patch)
-    good = wholly_valid(mask, shape)[np.ix_(rows, cols)]
-    at_row, at_col = np.nonzero(good)
-    return np.stack([rows[at_row], cols[at_col]], axis=1).astype(np.int32)
+    scan = OriginScan(mask.shape[0], mask.shape[1], patch, stride, rule)
+    scan.feed(mask)
+    return scan.origins()
 
 
 def pairs_mask(mask_lr: BoolArray, mask_hr: BoolArray, scale: int) -> BoolArray:

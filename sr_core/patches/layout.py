@@ -141,15 +141,31 @@ def _check_image(group: h5py.Group, path: Path) -> None:
         raise StoreError(f"{path}: a mask of {group.name} has another shape than its image", "masks (H, W) of images (C, H, W)", AGAIN)
 
 
-def array_digest(array: Any) -> Digest:
-    """Hash an array (NumPy or HDF5 dataset): type, shape, then strips of 128 rows, each in C order.
+class StripHash:
+    """The hash of an array (type, shape, then strips of 128 rows, each in C order), taken while it is written from top to bottom.
 
-    The row axis is the last but one. Strips let a hash be made while an image is written row by row.
+    The row axis is the last but one. `update` takes whole strips; only the last may be shorter.
     """
-    sha = hashlib.sha256(f"{np.dtype(array.dtype).str} {tuple(array.shape)}".encode())
+
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._sha = hashlib.sha256(f"{np.dtype(dtype).str} {tuple(shape)}".encode())
+
+    def update(self, rows: np.ndarray[Any, Any]) -> None:
+        """Take the next rows, (..., n, W), n a multiple of 128 unless they are the last."""
+        for row in range(0, rows.shape[-2], STRIP):
+            self._sha.update(np.ascontiguousarray(rows[..., row : row + STRIP, :]).data)
+
+    def digest(self) -> Digest:
+        """Give the hash of what was taken."""
+        return self._sha.hexdigest()
+
+
+def array_digest(array: Any) -> Digest:
+    """Hash an array (NumPy or HDF5 dataset) by strips; see `StripHash`."""
+    made = StripHash(array.dtype, array.shape)
     for row in range(0, array.shape[-2], STRIP):
-        sha.update(np.ascontiguousarray(array[..., row : row + STRIP, :]).tobytes())
-    return sha.hexdigest()
+        made.update(array[..., row : row + STRIP, :])
+    return made.digest()
 
 
 def content_digest(request: Digest, arrays: Mapping[str, Digest]) -> Digest:

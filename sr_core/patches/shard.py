@@ -1,9 +1,9 @@
-"""Writing a shard: the pairs of one source with the index of their patches, in one atomic step."""
+"""Writing a shard: the pairs of one source with the index of their patches, strip by strip, in one atomic step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from sr_core.errors import InputError, ShapeError, StoreError, UnitError
 from sr_core.patches.atomic import hdf5_atomic
-from sr_core.patches.grid import pairs_mask, valid_origins
+from sr_core.patches.grid import OriginScan
 from sr_core.patches.layout import (
     ARRAYS,
     CHUNK,
     STORED_SPLITS,
     ImageEntry,
     ShardHeader,
-    StoredSplit,
+    StripHash,
     array_digest,
     array_paths,
     content_digest,
@@ -27,26 +27,12 @@ from sr_core.patches.layout import (
     opened,
     read_header,
 )
-from sr_core.raster import BoolArray, Encoding, Raster
+from sr_core.patches.strips import PairImage, PairSource, entry, patch_mask
+from sr_core.raster import Encoding
 from sr_core.recipe import PatchPlan
 from sr_core.records import Digest, Record
 
-
-@dataclass(frozen=True)
-class PairImage:
-    """An HR image and its LR measurement.
-
-    Attributes
-    ----------
-    name : of the region, for tables and errors.
-    split : "train" or "val".
-    lr, hr : same bands, unit and valid range; the sides of `hr` are scale times those of `lr`.
-    """
-
-    name: str
-    split: StoredSplit
-    lr: Raster
-    hr: Raster
+__all__ = ["PairImage", "PairSource", "ShardInfo", "find_shard", "header_of", "measured_digest", "shard_info", "write_shard"]
 
 
 class ShardInfo(Record):
@@ -58,9 +44,13 @@ class ShardInfo(Record):
     val_pairs: int
 
 
+class _Kept(Exception):
+    """The file that is there holds exactly what was asked for."""
+
+
 def write_shard(
     path: Path,
-    images: Sequence[PairImage],
+    images: Sequence[PairSource],
     plan: PatchPlan,
     scale: int,
     encoding: Encoding,
@@ -69,10 +59,12 @@ def write_shard(
 ) -> ShardInfo:
     """Write the pairs of one source, or keep the file where it holds exactly them already.
 
+    A strip of 128 LR rows is held at a time, and the index of the patches.
+
     Parameters
     ----------
     path : final path; what a killed writer left beside it (`.partial`) is taken over.
-    images : all pairs of the source.
+    images : all pairs of the source, in memory (`PairImage`) or read as they are written.
     plan : how patches are cut. A patch never touches an unusable pixel of either grid.
     scale : HR pixels per LR pixel, rows and columns.
     encoding : how values are stored; they should lie on its steps.
@@ -90,39 +82,34 @@ def write_shard(
     StoreError
         If the file cannot be written, or another process is writing it.
     """
-    header = _header(images, plan, scale, encoding, operator, source)
-    index = {split: _index(images, split, plan, scale) for split in STORED_SPLITS}
-    stored = [_stored(image, encoding) for image in images]
-    arrays = {f"{group_name(i)}/{name}": array for i, group in enumerate(stored) for name, array in group.items()}
-    arrays |= {f"index/{split}": rows for split, rows in index.items()}
-    digests = {name: array_digest(array) for name, array in arrays.items()}
-    digest = content_digest(header.digest(), digests)
-    info = ShardInfo(name=path.name, content=digest, train_pairs=len(index["train"]), val_pairs=len(index["val"]))
-    if _holds(path, digest):
-        path.with_name(path.name + ".partial").unlink(missing_ok=True)
-        return info
-    with hdf5_atomic(path) as file:
-        for name, value in (header.attributes() | {"digest": digest}).items():
-            file.attrs[name] = value
-        for i, image in enumerate(images):
-            group = file.create_group(group_name(i))
-            group.attrs["name"], group.attrs["split"] = image.name, image.split
-        for name, array in arrays.items():
-            _create(file, name, array).attrs["sha256"] = digests[name]
-    return info
+    header = header_of(images, plan, scale, encoding, operator, source)
+    for image in header.images:
+        _check_size(image, plan)
+    try:
+        with hdf5_atomic(path) as file:
+            content, counts = _write(file, header, images)
+            if _intact(path, content):
+                raise _Kept
+    except _Kept:
+        pass
+    return ShardInfo(name=path.name, content=content, train_pairs=counts["train"], val_pairs=counts["val"])
 
 
-def find_shard(path: Path, request: Digest) -> ShardInfo | None:
-    """Give the finished shard at a path if it answers a request (`ShardHeader.digest()`), without reading its pixels."""
+def find_shard(path: Path, request: Digest, check: bool = False) -> ShardInfo | None:
+    """Give the finished shard at a path if it answers a request (`ShardHeader.digest()`), else None.
+
+    Its pixels are not looked at, unless `check` is set: then a damaged one counts as none.
+    """
     if not path.is_file():
         return None
     try:
         with opened(path) as file:
             if read_header(file, path).digest() != request:
                 return None
-            return shard_info(file, path)
+            info = shard_info(file, path)
     except StoreError:
         return None
+    return info if not check or _intact(path, info.content) else None
 
 
 def shard_info(file: h5py.File, path: Path) -> ShardInfo:
@@ -136,7 +123,7 @@ def measured_digest(file: h5py.File, images: int) -> Digest:
     return content_digest(file.attrs["request"], {name: array_digest(file[name]) for name in array_paths(images)})
 
 
-def _holds(path: Path, digest: Digest) -> bool:
+def _intact(path: Path, digest: Digest) -> bool:
     """Say whether a whole shard with that content is at the path; a damaged one counts as none."""
     if not path.is_file():
         return False
@@ -148,93 +135,102 @@ def _holds(path: Path, digest: Digest) -> bool:
         return False
 
 
-def _header(images: Sequence[PairImage], plan: PatchPlan, scale: int, encoding: Encoding, operator: str, source: Digest) -> ShardHeader:
+def header_of(images: Sequence[PairSource], plan: PatchPlan, scale: int, encoding: Encoding, operator: str, source: Digest) -> ShardHeader:
+    """Describe the shard that `write_shard` would write; no pixel is read.
+
+    Raises
+    ------
+    ShapeError, UnitError, InputError
+        As `write_shard`, as far as shapes and units tell.
+    """
     if not images:
         raise InputError(f"no image of source {source[:8]}", "at least one region to train or validate on", "Leave the source out.")
-    first = images[0].hr
+    first = images[0]
     for image in images:
-        _check(image, scale)
-        for raster in (image.lr, image.hr):
-            if (raster.bands, raster.unit, raster.valid_range) != (first.bands, first.unit, first.valid_range):
-                raise UnitError(
-                    f"{image.name}: bands {raster.bands}, unit {raster.unit!r}, range {raster.valid_range}",
-                    f"{first.bands}, {first.unit!r}, {first.valid_range} as {images[0].name}",
-                    "One source has one set of bands and one unit.",
-                )
+        if (image.bands, image.unit, image.valid_range) != (first.bands, first.unit, first.valid_range):
+            raise UnitError(
+                f"{image.name}: bands {image.bands}, unit {image.unit!r}, range {image.valid_range}",
+                f"{first.bands}, {first.unit!r}, {first.valid_range} as {first.name}",
+                "One source has one set of bands and one unit.",
+            )
     return ShardHeader(
-        source=source, scale=(scale, scale), plan=plan, operator=operator, encoding=encoding,
-        bands=first.bands, unit=first.unit, valid_range=first.valid_range,
-        images=tuple(ImageEntry(name=i.name, split=i.split, lr_shape=_shape(i.lr), hr_shape=_shape(i.hr)) for i in images),
+        source=source, scale=(scale, scale), plan=plan, operator=operator, encoding=encoding, bands=first.bands, unit=first.unit,
+        valid_range=first.valid_range, images=tuple(entry(image, scale) for image in images),
     )  # fmt: skip
 
 
-def _shape(raster: Raster) -> tuple[int, int, int]:
-    bands, height, width = raster.pixels.shape
-    return bands, height, width
+def _sides(image: ImageEntry, plan: PatchPlan) -> tuple[int, int]:
+    """Give height and width on the plan's grid."""
+    _, height, width = image.lr_shape if plan.grid == "lr" else image.hr_shape
+    return height, width
 
 
-def _check(image: PairImage, scale: int) -> None:
-    (_, h, w), (_, height, width) = _shape(image.lr), _shape(image.hr)
-    if (height, width) != (h * scale, w * scale):
+def _check_size(image: ImageEntry, plan: PatchPlan) -> None:
+    height, width = _sides(image, plan)
+    if image.split == "train" and plan.origins != "whole" and min(height, width) < plan.size:
         raise ShapeError(
-            f"{image.name}: LR {h} x {w} px with HR {height} x {width} px",
-            f"HR {h * scale} x {w * scale} px at scale {scale}",
-            "Cut the HR image to a multiple of the scale before degrading it.",
+            f"training image {image.name} of {height} x {width} px on the {plan.grid.upper()} grid",
+            f"at least {plan.size} x {plan.size} px there, one patch",
+            "Leave it out, or set a smaller patches.size.",
         )
-    for grid, raster in (("LR", image.lr), ("HR", image.hr)):
-        bad = int((~np.isfinite(raster.pixels) & raster.mask).sum())
-        if bad:
-            raise InputError(f"{image.name}: {bad} {grid} values are not finite", "finite values wherever the mask is True", "Mask them.")
 
 
-def _index(images: Sequence[PairImage], split: StoredSplit, plan: PatchPlan, scale: int) -> npt.NDArray[np.int32]:
-    """List (image, row, col) of every patch of a split, int32 (N, 3)."""
-    rows: list[npt.NDArray[np.int32]] = [np.zeros((0, 3), np.int32)]
-    for number, image in enumerate(images):
-        if image.split != split:
-            continue
-        mask = patch_mask(image, plan, scale)
-        if plan.origins != "whole" and min(mask.shape) < plan.size:
-            if split == "val":
-                continue  # validation images are measured whole; they need not hold a patch
-            raise ShapeError(
-                f"training image {image.name} of {mask.shape[0]} x {mask.shape[1]} px on the {plan.grid.upper()} grid",
-                f"at least {plan.size} x {plan.size} px there, one patch",
-                "Leave it out, or set a smaller patches.size.",
-            )
-        places = valid_origins(mask, plan.size, plan.stride, plan.origins)
-        rows.append(np.column_stack([np.full(len(places), number, np.int32), places]))
-    return np.concatenate(rows).astype(np.int32)
+def _write(file: h5py.File, header: ShardHeader, images: Sequence[PairSource]) -> tuple[Digest, dict[str, int]]:
+    """Fill a new file, and give the hash of its content and the number of patches of each split."""
+    for name, value in header.attributes().items():
+        file.attrs[name] = value
+    digests: dict[str, Digest] = {}
+    index: dict[str, list[npt.NDArray[np.int32]]] = {split: [np.zeros((0, 3), np.int32)] for split in STORED_SPLITS}
+    for number, (image, known) in enumerate(zip(images, header.images, strict=True)):
+        group = file.create_group(group_name(number))
+        group.attrs["name"], group.attrs["split"] = image.name, image.split
+        made, places = _write_pair(group, image, known, header)
+        digests |= {f"{group_name(number)}/{name}": digest for name, digest in made.items()}
+        index[image.split].append(np.column_stack([np.full(len(places), number, np.int32), places]))
+    for split in STORED_SPLITS:
+        rows = np.concatenate(index[split]).astype(np.int32)
+        digests[f"index/{split}"] = array_digest(rows)
+        file.create_dataset(f"index/{split}", data=rows, track_times=False).attrs["sha256"] = digests[f"index/{split}"]
+    content = content_digest(header.digest(), digests)
+    file.attrs["digest"] = content
+    return content, {split: len(file[f"index/{split}"]) for split in STORED_SPLITS}
 
 
-def patch_mask(image: PairImage, plan: PatchPlan, scale: int) -> BoolArray:
-    """Give the pixels that a patch may touch, on the plan's grid: usable in LR and HR."""
-    together = pairs_mask(image.lr.mask, image.hr.mask, scale)
-    if plan.grid == "lr":
-        return together
-    usable_lr = np.repeat(np.repeat(image.lr.mask, scale, axis=0), scale, axis=1)
-    return image.hr.mask & usable_lr
+def _write_pair(
+    group: h5py.Group, image: PairSource, known: ImageEntry, header: ShardHeader
+) -> tuple[dict[str, Digest], npt.NDArray[np.int32]]:
+    """Write a pair strip by strip, and give the hashes of its arrays and the origins of its patches, int32 (N, 2)."""
+    stored = np.dtype(header.encoding.dtype)
+    shapes = {"lr": known.lr_shape, "hr": known.hr_shape, "mask_lr": known.lr_shape[1:], "mask_hr": known.hr_shape[1:]}
+    types = {name: np.dtype(bool) if name.startswith("mask") else stored for name in ARRAYS}
+    datasets = {name: _create(group, name, shapes[name], types[name]) for name in ARRAYS}
+    hashes = {name: StripHash(types[name], shapes[name]) for name in ARRAYS}
+    done = dict.fromkeys(ARRAYS, 0)
+    plan = header.plan
+    height, width = _sides(known, plan)
+    small = plan.origins != "whole" and min(height, width) < plan.size  # to validate on: it need not hold a patch
+    scan = None if small else OriginScan(height, width, plan.size, plan.stride, plan.origins)
+    with closing(image.strips(header.encoding)) as strips:
+        for strip in strips:
+            for name, array in strip.arrays().items():
+                rows = slice(done[name], done[name] + array.shape[-2])
+                datasets[name][..., rows, :] = array
+                hashes[name].update(array)
+                done[name] = rows.stop
+            if scan is not None:
+                scan.feed(patch_mask(strip.mask_lr, strip.mask_hr, plan, header.scale[0]))
+    short = next((name for name in ARRAYS if done[name] != shapes[name][-2]), None)
+    if short:
+        raise ShapeError(f"{image.name}: {done[short]} rows of {short}", f"{shapes[short][-2]} rows", "Give every strip of the pair.")
+    for name in ARRAYS:
+        datasets[name].attrs["sha256"] = hashes[name].digest()
+    places = np.zeros((0, 2), np.int32) if scan is None else scan.origins()
+    return {name: made.digest() for name, made in hashes.items()}, places
 
 
-def _stored(image: PairImage, encoding: Encoding) -> dict[str, npt.NDArray[np.generic]]:
-    arrays = (_encode(image.lr, encoding), _encode(image.hr, encoding), image.lr.mask, image.hr.mask)
-    return dict(zip(ARRAYS, arrays, strict=True))
-
-
-def _encode(raster: Raster, encoding: Encoding) -> npt.NDArray[np.generic]:
-    """Store values; unusable ones that are not finite become the stored value nearest to 0, which no reader looks at."""
-    finite = np.isfinite(raster.pixels)
-    if finite.all():
-        return encoding.encode(raster.pixels)
-    neutral = encoding.decode(np.clip(np.zeros(1), encoding.low, encoding.high))[0]
-    return encoding.encode(np.where(finite, raster.pixels, neutral))
-
-
-def _create(file: h5py.File, name: str, array: npt.NDArray[np.generic]) -> h5py.Dataset:
-    """Create a dataset: images in uncompressed chunks, masks (nearly constant) compressed, the index as it is."""
-    tail = tuple(min(CHUNK, side) for side in array.shape[-2:])
-    if name.startswith("index"):
-        return file.create_dataset(name, data=array, track_times=False)
-    if array.dtype == np.bool_:
-        return file.create_dataset(name, data=array, chunks=tail, compression="gzip", compression_opts=1, track_times=False)
-    return file.create_dataset(name, data=array, chunks=(1, *tail), track_times=False)
+def _create(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> h5py.Dataset:
+    """Create a dataset: images in uncompressed chunks, masks (nearly constant) compressed."""
+    tail = tuple(min(CHUNK, side) for side in shape[-2:])
+    if dtype == np.bool_:
+        return group.create_dataset(name, shape, dtype, chunks=tail, compression="gzip", compression_opts=1, track_times=False)
+    return group.create_dataset(name, shape, dtype, chunks=(1, *tail), track_times=False)

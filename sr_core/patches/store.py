@@ -17,10 +17,22 @@ import numpy.typing as npt
 
 from sr_core.errors import StoreError
 from sr_core.patches.atomic import hdf5_atomic
-from sr_core.patches.grid import stride_for, valid_origins
-from sr_core.patches.layout import AGAIN, ImageEntry, ShardHeader, StoredSplit, array_digest, array_paths, group_name, opened, read_header
-from sr_core.patches.shard import PairImage, ShardInfo, measured_digest, patch_mask, shard_info, write_shard
-from sr_core.raster import Encoding, Float32Array, Raster
+from sr_core.patches.grid import PlaceScan, origins, stride_for
+from sr_core.patches.layout import (
+    AGAIN,
+    STRIP,
+    ImageEntry,
+    ShardHeader,
+    StoredSplit,
+    array_digest,
+    array_paths,
+    group_name,
+    opened,
+    read_header,
+)
+from sr_core.patches.shard import PairImage, ShardInfo, measured_digest, shard_info, write_shard
+from sr_core.patches.strips import patch_mask
+from sr_core.raster import BoolArray, Encoding, Float32Array, Raster
 from sr_core.recipe import PatchPlan
 from sr_core.records import Digest
 
@@ -132,6 +144,20 @@ class PatchStore:
                     with opened(shard.path) as file:
                         image = _read_pair(file, number, shard.header)
                     yield image
+
+    def patch_masks(self, split: StoredSplit) -> Iterator[Iterator[BoolArray]]:
+        """Yield for every pair the pixels that a patch may touch, on the plan's grid, in strips of rows: bool (n, W)."""
+        for shard in self._shards:
+            for number, entry in enumerate(shard.header.images):
+                if entry.split == split:
+                    yield self._mask_strips(shard, number, entry)
+
+    def _mask_strips(self, shard: _Shard, number: int, entry: ImageEntry) -> Iterator[BoolArray]:
+        with opened(shard.path) as file:
+            lr, hr = (file[f"{group_name(number)}/mask_{grid}"] for grid in ("lr", "hr"))
+            for row in range(0, entry.lr_shape[1], STRIP):
+                fine = slice(row * self.scale, (row + STRIP) * self.scale)
+                yield patch_mask(lr[row : row + STRIP], hr[fine], self.plan, self.scale)
 
     def verify(self) -> None:
         """Hash every dataset anew and compare.
@@ -252,13 +278,22 @@ def summarise(store: PatchStore, wanted: int = 1000) -> PairCounts:
     """Count the pairs of a store, and find the stride that would give `wanted` training pairs if there are fewer."""
     plan, train = store.plan, store.count("train")
     stride: int | None = None
-    if train >= wanted:
-        stride = plan.stride
-    elif plan.origins != "whole":
-        masks = [patch_mask(image, plan, store.scale) for image in store.images("train")]
-
-        def count(stride: int) -> int:
-            return sum(len(valid_origins(mask, plan.size, stride, plan.origins)) for mask in masks)
-
-        stride = stride_for(count, plan.size, wanted)
+    if plan.origins != "whole" or train >= wanted:
+        stride = plan.stride if train >= wanted else _largest_stride(store, wanted)
     return PairCounts(train=train, val=store.count("val"), wanted=wanted, stride_wanted=stride)
+
+
+def _largest_stride(store: PatchStore, wanted: int) -> int | None:
+    """Give the largest stride, at most the patch, that yields `wanted` training pairs; every mask is read once, in strips."""
+    plan = store.plan
+    counts = np.zeros(plan.size + 1, np.int64)
+    for entry, strips in zip(store.entries("train"), store.patch_masks("train"), strict=True):
+        _, height, width = entry.lr_shape if plan.grid == "lr" else entry.hr_shape
+        axes = [[np.asarray(origins(n, plan.size, s, plan.origins)) for n in (height, width)] for s in range(1, plan.size + 1)]
+        scan = PlaceScan(plan.size)
+        for strip in strips:
+            first, good = scan.feed(strip)
+            for stride, (rows, cols) in enumerate(axes, 1):
+                here = rows[(rows >= first) & (rows < first + len(good))] - first
+                counts[stride] += np.count_nonzero(good[np.ix_(here, cols)])
+    return stride_for(lambda stride: int(counts[stride]), plan.size, wanted)

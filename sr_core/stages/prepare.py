@@ -1,4 +1,4 @@
-"""Prepare: the train and val regions of a manifest to a patch store, one shard a source."""
+"""Prepare: the train and val regions of a manifest to a patch store, one shard a source, window by window."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sr_core.domain import Domain
-from sr_core.errors import ShapeError
+from sr_core.errors import ShapeError, SRError, StoreError
 from sr_core.log import Log
 from sr_core.recipe import Recipe
 from sr_core.records import Manifest, ManifestRef, Region, Source, StoreRef
 from sr_core.stages.ingest import load_manifest
-from sr_core.stages.regions import operator_of, read_pair
+from sr_core.stages.regions import operator_of
 from sr_core.workspace import Workspace, folder_sha256
 
 if TYPE_CHECKING:
     from sr_core.operators import Operator
-    from sr_core.patches import PairImage
+    from sr_core.patches import ShardInfo
 
-VERSION = 1
+VERSION = 2  # 2: holes are filled over 64 px only
 StoredSplit = Literal["train", "val"]
 STORED: tuple[StoredSplit, ...] = ("train", "val")
 
@@ -27,10 +27,18 @@ STORED: tuple[StoredSplit, ...] = ("train", "val")
 def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace: Workspace, log: Log) -> StoreRef:
     """Degrade the training and validation regions and store them with the index of their patches.
 
+    Memory does not grow with the height of a scene, and with its width only by one strip of 128 LR rows. After an interruption
+    finished shards are kept (their content is hashed, not made again). A source that cannot be prepared does not keep the others
+    from being finished; its error is raised after them.
+
     Raises
     ------
     ShapeError
-        If a training image is smaller than a patch.
+        If a training image is smaller than a patch, or there is no training patch.
+    InputError
+        If a scene cannot be read, or has values that are not finite but marked usable.
+    StoreError
+        If the store cannot be written (disk full, another writer).
     """
     content = load_manifest(manifest)
     operator = operator_of(domain, recipe)
@@ -47,44 +55,97 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
 
 
 def _build(folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, operator: Operator, recipe: Recipe, log: Log) -> StoreRef:
-    from sr_core.patches import PatchStore, summarise, write_shard
+    from sr_core.patches import PatchStore, summarise
 
     todo = [(source, parts) for source in manifest.sources if (parts := _parts(manifest, source))]
+    steps = _Steps(log, operator, [region for _, parts in todo for _, region in parts])
+    refused: list[SRError] = []
     train = val = 0
-    for done, (source, parts) in enumerate(todo):
-        log.progress("cutting pairs", done, len(todo))
-        images = [_image(domain, manifest, region, split, operator) for split, region in parts]
-        with domain.open(source) as scene:
-            encoding = scene.encoding
-        shard = write_shard(
-            folder / f"{source.sha256[:16]}.h5",
-            images,
-            recipe.patches,
-            recipe.scale,
-            encoding,
-            operator.to_json(),
-            source.sha256,
-        )
+    for source, parts in todo:
+        try:
+            shard = _shard(folder / f"{source.sha256[:16]}.h5", domain, source, parts, operator, recipe, steps)
+        except StoreError:
+            raise  # the disk's fault, not the source's
+        except SRError as error:
+            refused.append(error)
+            log.say(f"prepare: {source.path.name} is not prepared: {error}")
+            continue
         train, val = train + shard.train_pairs, val + shard.val_pairs
-    log.progress("cutting pairs", len(todo), len(todo))
+    if refused:
+        raise refused[0]
+    steps.end()
     if not train:
         raise ShapeError(
             f"no training patch of {recipe.patches.size} px in {len(todo)} images",
             f"at least one training image of {recipe.patches.size} x {recipe.patches.size} px on the {recipe.patches.grid} grid",
             "Give larger images, or a smaller patch with patches.size.",
         )
-    (folder / "store.json").write_text(json.dumps({"train_pairs": train, "val_pairs": val}) + "\n")
+    _write_counts(folder / "store.json", train, val)
     with PatchStore(folder) as store:
         log.say(f"prepare: {summarise(store).sentence(recipe.patches)}")
     return StoreRef(path=folder, hash=folder_sha256(folder), made_from=(ref.hash,), train_pairs=train, val_pairs=val)
+
+
+def _write_counts(path: Path, train: int, val: int) -> None:
+    try:
+        path.write_text(json.dumps({"train_pairs": train, "val_pairs": val}) + "\n")
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise StoreError(
+            f"{path} cannot be written ({error.strerror})", "a writable folder with room", "Make room, and run again."
+        ) from error
 
 
 def _parts(manifest: Manifest, source: Source) -> list[tuple[StoredSplit, Region]]:
     return [(name, r) for name in STORED for r in manifest.split.part(name) if r.source == source.sha256]
 
 
-def _image(domain: Domain, manifest: Manifest, region: Region, split: StoredSplit, operator: Operator) -> PairImage:
-    from sr_core.patches import PairImage
+def _shard(
+    path: Path,
+    domain: Domain,
+    source: Source,
+    parts: list[tuple[StoredSplit, Region]],
+    operator: Operator,
+    recipe: Recipe,
+    steps: _Steps,
+) -> ShardInfo:
+    """Write the shard of one source, or find it finished by an earlier run."""
+    from sr_core.patches import find_shard, write_shard
+    from sr_core.patches.shard import header_of
+    from sr_core.stages.cutting import region_pair
 
-    pair = read_pair(domain, manifest, region, operator)
-    return PairImage(name=region.name, split=split, lr=pair.lr, hr=pair.hr)
+    with domain.open(source) as scene:
+        encoding = scene.encoding
+        pairs = [region_pair(domain, source, region, split, operator, scene, steps.one) for split, region in parts]
+    what = (pairs, recipe.patches, recipe.scale, encoding, operator.to_json(), source.sha256)
+    if found := find_shard(path, header_of(*what).digest(), check=True):
+        path.with_name(path.name + ".partial").unlink(missing_ok=True)
+        steps.more(sum(pair.steps for pair in pairs))
+        return found
+    return write_shard(path, *what)
+
+
+class _Steps:
+    """Counts windows over all regions for the log."""
+
+    def __init__(self, log: Log, operator: Operator, regions: list[Region]) -> None:
+        from sr_core.stages.cutting import window_count
+
+        self._log = log
+        self._done = 0
+        self._total = sum(window_count(region.window, operator) for region in regions)
+        log.progress("cutting pairs", 0, self._total)
+
+    def one(self) -> None:
+        """Take one window."""
+        self.more(1)
+
+    def more(self, count: int) -> None:
+        """Take some windows; the last is told by `end`."""
+        self._done += count
+        if self._done < self._total:
+            self._log.progress("cutting pairs", self._done, self._total)
+
+    def end(self) -> None:
+        """End the count."""
+        self._log.progress("cutting pairs", self._total, self._total)

@@ -1,20 +1,24 @@
-"""From a region of a split to an HR image and its measurement: y = Q(A x), made by the one known operator."""
+"""From a region of a split to an HR image and its measurement: y = Q(A x), made by the one known operator, whole or by windows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sr_core.errors import InputError, RecipeError, ShapeError
-from sr_core.raster import BoolArray, Encoding, Raster, Window, fill_nearest
-from sr_core.records import Manifest, Region
+from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window
+from sr_core.records import Manifest, Region, Source
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
     from sr_core.operators import Operator
     from sr_core.recipe import Recipe
+
+REACH = 64  # HR px over which a hole is filled from its nearest usable pixel: with no end, a window would need the whole scene
+Read = Callable[[Window], Raster]
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,34 @@ def read_pair(domain: Domain, manifest: Manifest, region: Region, operator: Oper
     """
     source = manifest.source(region.source)
     with domain.open(source) as scene:
-        hr = scene.read(_multiple(region.window, operator.scale))
+        hr = scene.read(multiple(region.window, operator.scale))
         encoding = scene.encoding
-    if not hr.mask.any():
-        raise InputError(
-            f"{source.path.name}, {region.name}: no valid pixel", "an image with valid pixels in every block", "Leave the file out."
-        )
+    check_usable(hr.mask.any(), source, region)
     return degrade(hr, encoding, operator)
 
 
-def _multiple(window: Window, scale: tuple[int, int]) -> Window:
+def check_usable(usable: bool | np.bool_, source: Source, region: Region) -> None:
+    """Refuse a region without a usable pixel.
+
+    Raises
+    ------
+    InputError
+        With the names of file and region.
+    """
+    if not usable:
+        raise InputError(
+            f"{source.path.name}, {region.name}: no valid pixel", "an image with valid pixels in every block", "Leave the file out."
+        )
+
+
+def multiple(window: Window, scale: tuple[int, int]) -> Window:
+    """Cut a window at its end to whole LR pixels.
+
+    Raises
+    ------
+    ShapeError
+        If not one is left.
+    """
     rows, cols = window.height // scale[0] * scale[0], window.width // scale[1] * scale[1]
     if not rows or not cols:
         raise ShapeError(
@@ -73,23 +95,110 @@ def _multiple(window: Window, scale: tuple[int, int]) -> Window:
 def degrade(hr: Raster, encoding: Encoding, operator: Operator) -> Pair:
     """Measure an HR image: y = Q(A x), quantised as the file quantises.
 
-    An LR pixel is usable only if every HR pixel under the operator's taps is; an HR pixel only if its LR pixel is.
+    An LR pixel is usable only if every HR pixel under the operator's taps is; an HR pixel only if its LR pixel is. Unusable HR pixels
+    take the value of the nearest usable one within 64 px, or else the valid value nearest to 0.
+
+    Raises
+    ------
+    InputError
+        If a pixel is unusable and the operator sees the whole image in every measurement.
     """
+    rows, cols = operator.scale
+    height, width = hr.mask.shape
+    return degrade_window(_reader(hr), Window(0, 0, height // rows, width // cols), (height, width), encoding, operator)
+
+
+def degrade_window(read: Read, window: Window, shape: tuple[int, int], encoding: Encoding, operator: Operator) -> Pair:
+    """Measure a window of an HR image: the same bits as that window of `degrade`.
+
+    Parameters
+    ----------
+    read : gives any HR window of the image.
+    window : of the LR grid. An operator that cannot be windowed takes the whole grid only.
+    shape : height and width of the image, HR px.
+
+    Raises
+    ------
+    InputError
+        As `degrade`.
+    """
+    return measure(*seen(read, window, shape, operator), encoding, operator)
+
+
+def seen(read: Read, window: Window, shape: tuple[int, int], operator: Operator) -> tuple[Raster, BoolArray, Window]:
+    """Read what the measurements of a window see.
+
+    Returns
+    -------
+    Raster
+        HR pixels under the operator's taps, holes filled; its mask says what is usable.
+    bool (h, w)
+        The LR pixels of that raster that see usable ones only.
+    Window
+        The window asked for, on the LR grid of that raster.
+    """
+    rows, cols = operator.scale
+    height, width = shape
+    rim = operator.support if operator.windowed else 0
+    rim_rows, rim_cols = -(-rim // rows) if rows > 1 else 0, -(-rim // cols) if cols > 1 else 0
+    top, left = max(0, window.row - rim_rows), max(0, window.col - rim_cols)
+    bottom = min(height // rows, window.row + window.height + rim_rows)
+    right = min(width // cols, window.col + window.width + rim_cols)
+    there = Window(top * rows, left * cols, (bottom - top) * rows, (right - left) * cols)
+    hr = read(there)
+    inside = window.inside(Window(top, left, bottom - top, right - left))
+    if hr.mask.all():
+        return hr, np.ones((bottom - top, right - left), np.bool_), inside
+    around = there.grown(REACH, height, width)
+    filled = _fill(read(around) if around != there else hr)[(slice(None), *there.inside(around).slices())]
+    return Raster(filled, hr.mask, hr.bands, hr.unit, hr.valid_range), _measured_wholly(hr.mask, operator), inside
+
+
+def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, operator: Operator) -> Pair:
+    """Measure what `seen` gave, and cut the window out of it. Needs no file, so any thread may do it."""
     import torch
 
-    filled = fill_nearest(hr.pixels, hr.mask)
-    measured = operator.apply(torch.from_numpy(filled).double()).numpy()
-    lr_pixels = encoding.decode(encoding.encode(measured))
-    lr_mask = _measured_wholly(hr.mask, operator)
-    hr_mask = hr.mask & enlarge_mask(lr_mask, operator.scale)
+    rows, cols = operator.scale
+    bands = [operator.apply(torch.from_numpy(np.ascontiguousarray(band)).double()).numpy() for band in hr.pixels]
+    coarse = inside.slices()
+    fine = slice(coarse[0].start * rows, coarse[0].stop * rows), slice(coarse[1].start * cols, coarse[1].stop * cols)
+    lr_pixels = encoding.decode(encoding.encode(np.stack([band[coarse] for band in bands])))
+    lr_mask = usable[coarse]
+    hr_mask = hr.mask[fine] & enlarge_mask(lr_mask, operator.scale)
     lr = Raster(lr_pixels, lr_mask, hr.bands, hr.unit, hr.valid_range)
-    return Pair(Raster(filled, hr_mask, hr.bands, hr.unit, hr.valid_range), lr, encoding)
+    return Pair(Raster(hr.pixels[(slice(None), *fine)], hr_mask, hr.bands, hr.unit, hr.valid_range), lr, encoding)
+
+
+def _reader(image: Raster) -> Read:
+    def read(window: Window) -> Raster:
+        rows, cols = window.slices()
+        return Raster(image.pixels[:, rows, cols], image.mask[rows, cols], image.bands, image.unit, image.valid_range)
+
+    return read
+
+
+def _fill(hr: Raster) -> Float32Array:
+    """Give every unusable pixel the nearest usable value within REACH, or else the valid value nearest to 0."""
+    from scipy import ndimage
+
+    neutral = np.float32(np.clip(0.0, *hr.valid_range))
+    if not hr.mask.any():
+        return np.full_like(hr.pixels, neutral)
+    far, (rows, cols) = ndimage.distance_transform_edt(~hr.mask, return_indices=True)
+    filled: Float32Array = np.where(far <= REACH, hr.pixels[:, rows, cols], neutral)
+    return filled
 
 
 def _measured_wholly(mask: BoolArray, operator: Operator) -> BoolArray:
     """Say which LR pixels see usable HR pixels only, over the operator's whole support."""
     from scipy import ndimage
 
+    if not operator.windowed:
+        raise InputError(
+            f"an image with {int((~mask).sum())} unusable pixels, and the operator {operator.kind}",
+            "an image without holes: this operator sees all of it in every measurement",
+            "Leave the file out, or choose an operator with a finite reach.",
+        )
     rows, cols = operator.scale
     reach = 2 * operator.support
     everywhere = ndimage.minimum_filter(mask, size=(reach + rows if rows > 1 else 1, reach + cols if cols > 1 else 1), mode="nearest")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sr_core.errors import ShapeError
+from sr_core.errors import InputError, ShapeError
 from sr_core.metrics import Protocol, luma
 from sr_core.operators.matlab import u8
 
@@ -56,3 +56,28 @@ def test_refusals() -> None:
         protocol.prepare(x, x, np.ones((8, 7), dtype=bool))
     with pytest.raises(ShapeError, match="luma"):
         Protocol(channel="luma", data_range=1, border=0).prepare(x, x)
+
+
+def test_usable_pixels_are_numbers() -> None:
+    protocol = Protocol(data_range=1, border=0)
+    x = np.zeros((1, 8, 8))
+    spoiled = x.copy()
+    spoiled[0, 1, 1] = np.nan
+    with pytest.raises(InputError, match="not a number"):
+        protocol.prepare(spoiled, x)
+    mask = np.ones((8, 8), dtype=bool)
+    mask[1, 1] = False
+    assert protocol.prepare(spoiled, x, mask)[0].sum() == 0
+
+
+def test_whole_rectangle() -> None:
+    protocol = Protocol(data_range=1, border=1)
+    x = np.arange(64.0).reshape(1, 8, 8)
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[:5, 2:6] = True
+    assert (protocol.prepare_whole(x, x, mask, "IFC", 4)[0] == x[:, 1:5, 2:6]).all()
+    with pytest.raises(ShapeError, match="at least 5 x 5"):
+        protocol.prepare_whole(x, x, mask, "IFC", 5)
+    mask[2, 3] = False
+    with pytest.raises(ShapeError, match="1 unusable px among the usable ones for IFC"):
+        protocol.prepare_whole(x, x, mask, "IFC", 4)

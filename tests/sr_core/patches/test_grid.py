@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sr_core.errors import RecipeError, ShapeError
-from sr_core.patches.grid import origins, pair_count, pairs_mask, stride_for, valid_origins
+from sr_core.patches.grid import OriginScan, origins, pair_count, pairs_mask, stride_for, valid_origins
 
 # spec: published SRCNN pair counts on the HR grid, and the same rule on the LR grid
 T91 = {("hr", 2): 21_910, ("hr", 3): 21_884, ("hr", 4): 21_772, ("lr", 2): 4_380, ("lr", 3): 1_478, ("lr", 4): 618}
@@ -78,6 +78,21 @@ def test_valid_origins_are_exactly_the_clean_ones(seed: int, patch: int, stride:
     height, width = mask.shape if rule == "whole" else (patch, patch)
     grid = [(r, c) for r in origins(mask.shape[0], patch, stride, rule) for c in origins(mask.shape[1], patch, stride, rule)]  # type: ignore[arg-type]
     assert found == [[r, c] for r, c in grid if mask[r : r + height, c : c + width].all()]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 9), st.integers(1, 9), st.sampled_from(["classic", "edge", "whole"]), st.floats(0, 0.1))
+@settings(derandomize=True, max_examples=120)
+def test_strips_give_the_origins_of_the_whole(seed: int, patch: int, stride: int, rule: str, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((rng.integers(patch, 60), rng.integers(patch, 30))) >= share
+    stride = min(stride, patch)
+    scan = OriginScan(*mask.shape, patch, stride, rule)  # type: ignore[arg-type]
+    row = 0
+    while row < len(mask):
+        count = int(rng.integers(1, 20))
+        scan.feed(mask[row : row + count])
+        row += count
+    np.testing.assert_array_equal(scan.origins(), valid_origins(mask, patch, stride, rule))  # type: ignore[arg-type]
 
 
 def test_pairs_mask_needs_both_grids() -> None:

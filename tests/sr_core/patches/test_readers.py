@@ -10,11 +10,13 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from sr_core.errors import StoreError
+from sr_core.operators import make_operator
 from sr_core.patches import MemoryReader, PatchStore, whole_pairs, write_shard
 from sr_core.patches.readers import dihedral
 from sr_core.raster import Encoding
 from sr_core.recipe import PatchPlan
 
+OPERATORS = {s: make_operator("box", s).to_json() for s in (2, 3, 4)}
 LR, HR = PatchPlan(origins="edge"), PatchPlan(grid="hr", origins="classic")
 
 
@@ -30,7 +32,7 @@ def seeded(seed: int = 7) -> torch.Generator:
 def write(tmp_path: Path, encoding: Encoding):
     def store(*pairs, plan: PatchPlan = LR, scale: int = 2) -> PatchStore:
         for number, pair in enumerate(pairs):
-            write_shard(tmp_path / f"s{number}.h5", [pair], plan, scale, encoding, "{}", f"{number:064x}")
+            write_shard(tmp_path / f"s{number}.h5", [pair], plan, scale, encoding, OPERATORS[scale], f"{number:064x}")
         return PatchStore(tmp_path)
 
     return store

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-import signal
-import subprocess
-import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sr_core.errors import InputError, ShapeError, StoreError, UnitError
-from sr_core.patches import PairImage, PatchStore, write_shard
+from sr_core.patches import PairImage, PatchStore, find_shard, write_shard
 from sr_core.patches.atomic import hdf5_atomic
+from sr_core.patches.shard import header_of
+from sr_core.patches.strips import Strip
 from sr_core.raster import Encoding, Raster
 from sr_core.recipe import PatchPlan
 
@@ -35,6 +35,49 @@ def test_a_finished_shard_is_kept(tmp_path: Path, make_pair, encoding: Encoding)
     before = path.stat()
     assert write(path, [make_pair()], encoding) == first
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+CONTENT = {"lr": "a728f8786abac5f74ca4b656910b639e098985b822c77da3e7f41bf90eec0dea",
+           "hr": "7d01da69012c7feec0c8497e85aa353d94e4fd29fa128a0b7b1958f3fd7effd7"}  # fmt: skip
+
+
+@pytest.mark.parametrize("grid", list(CONTENT))
+def test_content_is_what_the_first_writer_of_this_schema_made(tmp_path: Path, make_pair, encoding: Encoding, grid: str) -> None:
+    images = [make_pair("a", height=300, width=140, hole=(40, 50)), make_pair("v", "val", 20, 30, seed=1)]
+    plan = PatchPlan(grid=grid, size=33, stride=14, origins="edge")
+    info = write_shard(tmp_path / "s.h5", images, plan, 2, encoding, '{"kind": "box"}', SOURCE)
+    assert info.content == CONTENT[grid]
+    PatchStore(tmp_path).verify()
+
+
+@dataclasses.dataclass(frozen=True)
+class Short(PairImage):
+    """A pair whose last strip does not come."""
+
+    def strips(self, encoding: Encoding) -> Generator[Strip]:
+        yield from list(super().strips(encoding))[:-1]
+
+
+def test_a_pair_that_ends_early_is_refused(tmp_path: Path, make_pair, encoding: Encoding) -> None:
+    pair = make_pair(height=300)
+    with pytest.raises(ShapeError, match="a: 256 rows of lr; expected 300 rows"):
+        write(tmp_path / "s.h5", [Short(pair.name, pair.split, pair.lr, pair.hr)], encoding)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_shard_is_found_only_unchecked(tmp_path: Path, make_pair, encoding: Encoding) -> None:
+    path = tmp_path / "s.h5"
+    info = write(path, [make_pair()], encoding)
+    request = header_of([make_pair()], PLAN, 2, encoding, "{}", SOURCE).digest()
+    whole = path.read_bytes()
+    assert find_shard(path, request) == find_shard(path, request, check=True) == info
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    assert (find_shard(path, request), find_shard(path, request, check=True)) == (info, None)
+    path.write_bytes(whole[:middle])
+    assert find_shard(path, request) is None
+    with pytest.raises(StoreError, match=r"s\.h5 cannot be read .*Delete the file and prepare again"):
+        PatchStore(tmp_path)
 
 
 @pytest.mark.parametrize("change", ["pixels", "plan", "split"])
@@ -88,71 +131,6 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path, make_pair, encoding: Encoding) -> None:
     with pytest.raises(StoreError, match=r"gone/s\.h5 cannot be written \(No such file"):
         write(tmp_path / "gone" / "s.h5", [make_pair()], encoding)
-
-
-FULL_DISK = """
-import resource, signal, sys
-from pathlib import Path
-import numpy as np
-from sr_core.errors import StoreError
-from sr_core.patches.atomic import hdf5_atomic
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-try:
-    with hdf5_atomic(Path(sys.argv[1])) as file:
-        file.create_dataset("x", data=np.ones((512, 512)), chunks=(128, 128))
-except StoreError as error:
-    print(error)
-"""
-
-
-@pytest.mark.long
-def test_a_full_disk_is_one_sentence_and_no_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "s.h5")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "s.h5 cannot be written (" in done.stdout and "Make room" in done.stdout
-    assert list(tmp_path.iterdir()) == []
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from sr_core.patches import PairImage, shard, write_shard
-from sr_core.raster import Encoding, Raster
-from sr_core.recipe import PatchPlan
-encoding = Encoding("uint8")
-def raster(n):
-    return Raster(np.arange(n * n, dtype=np.float32).reshape(1, n, n) % 251, np.ones((n, n), bool), ("B1",), "DN", (0.0, 255.0))
-if sys.argv[2] == "kill":
-    create = shard._create
-    def dying(file, name, array):
-        if name.endswith("mask_lr"):
-            file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return create(file, name, array)
-    shard._create = dying
-write_shard(Path(sys.argv[1]), [PairImage("a", "train", raster(40), raster(80))], PatchPlan(), 2, encoding, "{}", "ab" * 32)
-"""
-
-
-@pytest.mark.long
-def test_a_writer_killed_in_the_middle_then_run_again(tmp_path: Path) -> None:
-    path, untouched = tmp_path / "killed" / "s.h5", tmp_path / "calm" / "s.h5"
-    for target in (path, untouched):
-        target.parent.mkdir()
-
-    def run(target: Path, how: str) -> int:
-        return subprocess.run([sys.executable, "-c", KILLED, str(target), how], timeout=120, check=False).returncode
-
-    assert run(path, "kill") == -signal.SIGKILL
-    assert [p.name for p in path.parent.iterdir()] == ["s.h5.partial"]
-    with pytest.raises(StoreError, match="no shard"):
-        PatchStore(path.parent)
-    assert run(path, "calm") == run(untouched, "calm") == 0
-    assert [p.name for p in path.parent.iterdir()] == ["s.h5"]
-    assert path.read_bytes() == untouched.read_bytes()
 
 
 def read_all(folder: str) -> tuple[int, float]:
