@@ -208,7 +208,13 @@ class OutputFile:
 
 
 class SceneWriter(Protocol):
-    """Writes an upscaled image window by window; leaving it by an exception leaves nothing at the final path."""
+    """Writes an upscaled image window by window; leaving it by an exception leaves nothing at the final path.
+
+    `lossless` says whether the format keeps every value that it is given (JPEG does not), and so whether the written file can
+    give the measurement back.
+    """
+
+    lossless: bool
 
     def write(
         self,

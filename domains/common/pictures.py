@@ -181,6 +181,7 @@ class PictureWriter:
         target_format = SUFFIXES.get(plan.target.suffix.lower(), original.format)
         alpha = None if original.alpha is None else _upscaled_alpha(original.alpha, plan.scale, self.encoding)
         self._picture = replace(original, pixels=np.zeros(self.shape, original.pixels.dtype), alpha=alpha, format=target_format)
+        self.lossless = target_format != "JPEG"
         _probe(self._picture)
         self._half_width: Float32Array | None = None
         stem = plan.target.with_suffix("")

@@ -47,6 +47,8 @@ class DicomWriter:
         If the target is the source, exists (and may not be replaced), or its folder cannot be written.
     """
 
+    lossless = True
+
     def __init__(self, like: Source, plan: OutputPlan) -> None:
         self.like, self.plan, self.target = like, plan, plan.target
         self.scene = DicomScene(like)

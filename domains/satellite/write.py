@@ -62,6 +62,8 @@ class CogWriter:
         If the target cannot be written.
     """
 
+    lossless = True
+
     def __init__(self, like: Source, plan: OutputPlan) -> None:
         self.like = like
         self.plan = plan

@@ -16,18 +16,23 @@ from sr_core.operators.factor import Factor, reflect
 def forward(x: Tensor, factor: Factor, axis: int) -> Tensor:
     """Apply a factor along one axis: size n -> n // scale."""
     size, scale = x.shape[axis], factor.scale
-    span = scale * (size // scale - 1) + 1
-    length = span - 1 + len(factor.taps)
-    index = reflect(np.arange(factor.offset, factor.offset + length), size)
-    extended = x.index_select(axis, torch.from_numpy(index).to(x.device)).movedim(axis, -1)
+    count = size // scale
+    index = reflect(np.arange(factor.offset, factor.offset + scale * (count - 1) + len(factor.taps)), size)
+    # One contiguous image a phase: reading every scale-th pixel once a tap would cost twice the time.
+    phases = [x.index_select(axis, torch.from_numpy(index[p::scale]).to(x.device)) for p in range(min(scale, len(factor.taps)))]
     total: Tensor | None = None
+    product: Tensor | None = None
     for t, tap in enumerate(factor.taps):
         if tap == 0.0:
             continue
-        part = extended[..., t : t + span : scale] * tap
-        total = part if total is None else total.add_(part)
+        part = phases[t % scale].narrow(axis, t // scale, count)
+        if total is None:
+            total = part * tap
+        else:
+            product = torch.mul(part, tap, out=product)
+            total.add_(product)
     assert total is not None  # a factor has a tap that is not zero
-    return total.movedim(-1, axis).contiguous()
+    return total
 
 
 def transposed(y: Tensor, factor: Factor, axis: int) -> Tensor:

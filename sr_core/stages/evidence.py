@@ -25,6 +25,7 @@ def evidence_of(
     mask_hr: BoolArray | None = None,
     core: Window | None = None,
     where: Window | None = None,
+    lossless: bool = True,
 ) -> Evidence:
     """Put together what the checks look at.
 
@@ -37,6 +38,7 @@ def evidence_of(
     mask_hr : which pixels the file calls valid; None: those of the measurement, repeated.
     core : the part of `lr` to look at, in LR pixels; the rest is context, whose own edges are not the image's. None: all.
     where : place of that part on the image's SR grid.
+    lossless : whether the file keeps every value. Where it does not, a residual is the format's, and only warns.
     """
     from sr_core.trust.verdict import Evidence
 
@@ -55,7 +57,7 @@ def evidence_of(
         valid_range=lr.valid_range,
         unit=lr.unit,
         bands=lr.bands,
-        projected=restorer.card.projection,
+        projected=restorer.card.projection and lossless,
         operator=restorer.operator,
         where=where,
     )

@@ -190,6 +190,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         evidence = evidence_of(
             restorer, lr, written.pixels, None, scene.encoding.step, mask_hr=written.mask,
             core=window.inside(around), where=window.scaled(restorer.scale),
+            lossless=writer.lossless,
         )  # fmt: skip
         results.append(run_checks(domain, evidence))
     log.progress("checking the written file", len(chosen), len(chosen))

@@ -65,6 +65,8 @@ class ToyScene:
 class ToyWriter:
     """Collects windows and writes one `.npz` at the end."""
 
+    lossless = True
+
     def __init__(self, like: Source, plan: OutputPlan) -> None:
         bands, height, width = like.shape
         shape = (bands, height * plan.scale, width * plan.scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,17 @@ def test_other_precision_withdraws_the_claim(run: Run) -> None:
     assert other.claim("place").level == "none"
     assert "another precision" in other.claim("place").text
     assert ENCODING.step == 0.001
+
+
+def test_a_residual_of_a_lossy_format_warns(restorer: Restorer, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = ToyWriter.reread
+
+    def lossy(self: ToyWriter, window: Window) -> object:
+        raster = honest(self, window)
+        noise = np.random.default_rng(window.row).normal(0, 0.003, raster.pixels.shape).astype(np.float32)
+        return dataclasses.replace(raster, pixels=raster.pixels + noise)
+
+    monkeypatch.setattr(ToyWriter, "reread", lossy)
+    assert upscale_path(ToyDomain(), scene, restorer, tmp_path / "a.npz", log=Silent()).verdict.status == "fail"
+    monkeypatch.setattr(ToyWriter, "lossless", False)
+    assert upscale_path(ToyDomain(), scene, restorer, tmp_path / "b.npz", log=Silent()).verdict.status == "warn"
