@@ -26,8 +26,12 @@ def stored(path: Path) -> list[tuple[np.ndarray, tuple[float, float]]]:
             found = [dataset.read()]
     elif path.suffix == ".dcm":
         import pydicom
+        from pydicom.pixels import get_decoder
 
-        pixels = pydicom.dcmread(path).pixel_array
+        image = pydicom.dcmread(path)
+        if not get_decoder(image.file_meta.TransferSyntaxUID).is_available:
+            return []  # lossless JPEG needs the optional extra `jpeg`
+        pixels = image.pixel_array
         found = list(pixels[:2, None]) if pixels.ndim == 3 and pixels.shape[2] != 3 else [pixels if pixels.ndim == 3 else pixels[None]]
         found = [np.moveaxis(one, -1, 0) if one.shape[-1] == 3 else one for one in found]
     elif path.suffix in (".png", ".jpg", ".pgm"):
