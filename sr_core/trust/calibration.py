@@ -19,7 +19,7 @@ from sr_core.records import Digest, Record
 from sr_core.trust import histogram
 from sr_core.trust.claim import Rule, groups_needed, make_claim, order_statistic
 from sr_core.trust.scores import Accumulator, GroupRow, Sample, SpreadBin
-from sr_core.trust.verdict import ONE_SCENE, Claim
+from sr_core.trust.verdict import Claim
 
 FLOOR_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 FLAT_ENOUGH = 0.10  # largest difference of coverage between spread bins that a floor may leave
@@ -109,11 +109,6 @@ class Calibration(Record):
             gamma=self.gamma, group_kind=self.group_kind, one_group=self.one_group, operator=self.operator,
             operator_name=self.operator_name, calibration=self.digest(), reason=reason,
         )  # fmt: skip
-
-    @property
-    def counted_kind(self) -> str:
-        """What the groups are: the kind of group, or "block of one scene"."""
-        return ONE_SCENE if self.one_group else self.group_kind
 
 
 def calibrate(

@@ -108,10 +108,6 @@ class Accumulator:
         self.by_spread.merge(other.by_spread)
         self.by_error.merge(other.by_error)
 
-    def group_ids(self) -> list[str]:
-        """Give the groups that were scored, sorted."""
-        return sorted({group for group, _ in self.images})
-
     def score_cells(self, alpha: float) -> dict[str, int]:
         """Give the cell of each group's score: the largest, over its images, of the 1 - alpha quantile."""
         cells: dict[str, int] = {}

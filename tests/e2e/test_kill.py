@@ -91,6 +91,52 @@ def test_a_flow_killed_with_9_goes_on_in_the_same_run_and_leaves_no_run_running(
     assert not list((workspace / "runs").iterdir())
 
 
+def versions(database: Path) -> int:
+    """Count the registered versions; 0 while the database is not there or is being made."""
+    if not database.is_file():
+        return 0
+    with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(database)) as registry:
+        return int(registry.execute("select count(*) from model_versions").fetchone()[0])
+    return 0
+
+
+AFTER_TRAINING = {
+    "register": lambda var: any(path.suffix != ".partial" for path in var.glob("package/*/")),
+    "promote": lambda var: versions(var / "mlflow.db") == 1,
+    "upscale": lambda var: any(var.glob("upscale/*.partial")),
+}
+
+
+@pytest.mark.parametrize("stage", AFTER_TRAINING)
+def test_a_flow_killed_after_training_ends_as_an_uninterrupted_one(
+    stage: str, demo: Any, tmp_path: Path, program: Any, environment: Any
+) -> None:
+    import numpy as np
+    import rasterio
+    from mlflow import MlflowClient
+
+    workspace = tmp_path / "var"
+    words = ["sr", "demo", "satellite", "--json", "--workspace", str(workspace), "--set", "network.family=linear"]
+    kill_when(words, tmp_path, environment(), lambda: AFTER_TRAINING[stage](workspace))
+    resumed = program(words, tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    result = json.loads(resumed.stdout)
+    for name in ("model", "version", "alias", "promoted", "table", "claim", "verdicts"):
+        assert result[name] == demo.result[name], name
+    assert versions(workspace / "mlflow.db") == 1
+    uri = f"sqlite:///{workspace}/mlflow.db"
+    assert MlflowClient(uri, uri).get_model_version_by_alias("sr-satellite", "champion").version in (1, "1")
+    mine, whole = (
+        {Path(path).name: Path(path) for path in outputs if path.endswith(".tif")}
+        for outputs in (result["outputs"], demo.result["outputs"])
+    )  # fmt: skip
+    assert mine.keys() == whole.keys() and len(mine) == 2
+    for name, path in mine.items():
+        with rasterio.open(path) as a, rasterio.open(whole[name]) as b:
+            np.testing.assert_array_equal(a.read(), b.read())
+    assert not list(workspace.rglob("*.partial"))
+
+
 def test_an_interrupted_command_says_so_and_exits_130(scene: Path, tmp_path: Path, program: Any, environment: Any) -> None:
     workspace = tmp_path / "var"
     running = subprocess.Popen(command(scene, workspace), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)

@@ -13,7 +13,7 @@ from sr_core.errors import InputError, OutputError, SRError, UnitError
 from sr_core.log import Silent
 from sr_core.raster import Window
 from sr_core.stages import upscale as stage
-from sr_core.stages.restore import Restorer
+from sr_core.stages.restore import Restorer, upscale_array
 from sr_core.stages.upscale import upscale_path
 
 
@@ -138,3 +138,11 @@ def test_a_residual_of_a_lossy_format_warns(restorer: Restorer, scene: Path, tmp
     assert upscale_path(ToyDomain(), scene, restorer, tmp_path / "a.npz", log=Silent()).verdict.status == "fail"
     monkeypatch.setattr(ToyWriter, "lossless", False)
     assert upscale_path(ToyDomain(), scene, restorer, tmp_path / "b.npz", log=Silent()).verdict.status == "warn"
+
+
+def test_one_call_from_a_notebook_gives_the_same(run: Run, restorer: Restorer) -> None:
+    y = ENCODING.decode(texture(30, 41))
+    short, long = upscale_array(run.calibrated.path, y), restorer.restore(y, np.ones((30, 41), bool))
+    np.testing.assert_array_equal(short.sr, long.sr)
+    np.testing.assert_array_equal(short.half_width, long.half_width)
+    assert short.sr.shape == short.half_width.shape == (2, 60, 82)
