@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,17 @@ import numpy as np
 from sr_core.domain import Domain, OutputPlan
 from sr_core.errors import InputError, OutputError, ShapeError, UnitError
 from sr_core.log import Log
-from sr_core.raster import OutputFile, Raster, Scene, SceneWriter, Window, windows
+from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
-from sr_core.stages.evidence import evidence_of, residual_of, run_checks, worst_of
+from sr_core.stages.bands import restore_bands
+from sr_core.stages.evidence import evidence_of, run_checks, worst_of
 from sr_core.stages.regions import enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Verdict
 
-WINDOW = 256  # LR pixels a side; with its margin a window stays below what the network takes at once
+WINDOW = 256  # LR columns of a window that is checked
 CHECKED = 16  # windows, spread over the image, in which the written file is read back and checked
 
 
@@ -136,41 +136,19 @@ def _write(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPl
     total = scene.shape[1] * scene.shape[2]
     done, seen = 0, []
     log.progress(f"upscaling {name} (LR pixels)", 0, total)
-    for window, around, lr in _read(scene, restorer.margin):
-        inner = window.inside(around)
-        rows, cols = inner.slices()
-        hr_rows, hr_cols = inner.scaled(restorer.scale).slices()
-        if lr.mask.any():
-            restored = restorer.restore(lr.pixels, lr.mask)
-            mean, half = restored.sr, restored.half_width
-            delivered = scene.encoding.decode(scene.encoding.encode(np.nan_to_num(mean)))
-            mask = enlarge_mask(lr.mask, restorer.operator.scale)
-            left = residual_of(restorer, lr, delivered, mask)[:, rows, cols] if plan.residual else None
-            if lr.mask[rows, cols].any():
-                seen.append(window)
-        else:
-            shape = (scene.shape[0], around.height * restorer.scale, around.width * restorer.scale)
-            mean = half = np.full(shape, np.nan, np.float32)
-            mask = np.zeros(shape[1:], bool)
-            left = np.full((scene.shape[0], window.height, window.width), np.nan, np.float32) if plan.residual else None
-        writer.write(
-            window.scaled(restorer.scale),
-            np.ascontiguousarray(mean[:, hr_rows, hr_cols]),
-            np.ascontiguousarray(mask[hr_rows, hr_cols]),
-            np.ascontiguousarray(half[:, hr_rows, hr_cols]) if plan.interval else None,
-            left,
-        )
-        done += window.height * window.width
+    for band in restore_bands(restorer, scene, residual=plan.residual):
+        mask = enlarge_mask(band.lr.mask, restorer.operator.scale)
+        half_width = np.ascontiguousarray(band.half_width) if plan.interval else None
+        writer.write(band.window.scaled(restorer.scale), np.ascontiguousarray(band.sr), mask, half_width, band.residual)
+        seen += [w for w in _looked_at(band.window) if band.lr.mask[w.inside(band.window).slices()].any()]
+        done += band.window.height * band.window.width
         log.progress(f"upscaling {name} (LR pixels)", done, total)
     return seen
 
 
-def _read(scene: Scene, margin: int) -> Iterator[tuple[Window, Window, Raster]]:
-    """Yield each window, the window with its margin, and the pixels of the latter."""
-    _, height, width = scene.shape
-    for window in windows(height, width, WINDOW):
-        around = window.grown(margin, height, width)
-        yield window, around, scene.read(around)
+def _looked_at(band: Window) -> list[Window]:
+    """Cut a band into the windows of which some are checked."""
+    return [Window(band.row, col, band.height, min(WINDOW, band.width - col)) for col in range(0, band.width, WINDOW)]
 
 
 def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, seen: list[Window], log: Log) -> Verdict:
