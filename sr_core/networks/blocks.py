@@ -26,6 +26,7 @@ class Block(nn.Module):
     """A node of the tree: (N, C, h, w) to (N, C', zoom h, zoom w)."""
 
     zoom: int = 1
+    windowed: bool = True  # whether `reach` bounds what an output pixel depends on
 
     def steps(self) -> tuple[Block, ...]:
         """Give the child blocks in order (a leaf has none)."""
@@ -76,7 +77,7 @@ class Conv(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve."""
-        return _convolve(x, self.weight, self.bias, self.side // 2)
+        return convolve(x, self.weight, self.bias, (self.side // 2, self.side // 2))
 
 
 class FixedConv(Block):
@@ -109,10 +110,10 @@ class FixedConv(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter."""
-        return _convolve(mirrored(x, self.side // 2), self.weight, None, 0)
+        return convolve(mirrored(x, self.side // 2), self.weight, None, (0, 0))
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
     """Convolve, each pixel to the same bits whatever the size of the image around it.
 
     PyTorch computes a single small float32 image with another kernel than a large one, or than a batch, and the last bits differ:
@@ -129,11 +130,14 @@ def mirrored(x: Tensor, margin: int) -> Tensor:
     >>> mirrored(torch.tensor([[1.0, 2.0, 3.0]]), 2)[0]
     tensor([2., 1., 1., 2., 3., 3., 2.])
     """
-    for axis in (-2, -1):
-        size = x.shape[axis]
-        place = torch.arange(-margin, size + margin, device=x.device) % (2 * size)
-        x = x.index_select(axis, torch.where(place < size, place, 2 * size - 1 - place))
-    return x
+    return mirrored_axis(mirrored_axis(x, margin, -2), margin, -1)
+
+
+def mirrored_axis(x: Tensor, margin: int, axis: int) -> Tensor:
+    """Extend an image by half-sample symmetry along one axis."""
+    size = x.shape[axis]
+    place = torch.arange(-margin, size + margin, device=x.device) % (2 * size)
+    return x.index_select(axis, torch.where(place < size, place, 2 * size - 1 - place))
 
 
 class Activation(Block):
