@@ -32,7 +32,7 @@ def upscale(
     interval: Annotated[bool, typer.Option("--interval/--no-interval", help="Write the interval's half-width as a second file.")] = True,
     residual: Annotated[bool, typer.Option("--residual", help="Write the residual (measurement minus degraded result) as well.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at the output.")] = False,
-    precision: Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16; on a GPU float16, too.")] = "auto",
     workspace: options.WorkspaceFolder = None,
     json: options.Json = False,
     strict: options.Strict = False,
@@ -70,6 +70,10 @@ def upscale(
         from sr_core.stages.upscale import upscale as run_upscale
 
         restorer = Restorer(folder, precision)
+        if restorer.precision in restorer.refused:
+            log.say(
+                f"upscale: {restorer.precision} was measured and refused for this model (sr models gate-precision); it is run all the same"
+            )
         many = len(sources) > 1 or (out.is_dir() and not sources[0].path.is_dir())
         _place(out if many else out.parent)
         made: list[Upscaled] = []

@@ -70,7 +70,7 @@ def _print_cost(gate: PrecisionGate, cost: Cost) -> None:
             f"{g.loss_db:+.4f}",
             f"{g.largest:.3g}",
             "-" if (count := gate.steps(g.largest)) is None else f"{count:.1f}",
-            f"{100 * g.changed_share:.2g} %",
+            f"{100 * g.changed_share:.3g} %",
         )
         for g in cost.groups
     ]

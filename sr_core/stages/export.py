@@ -24,7 +24,7 @@ SUFFIX = ".onnx"
 TOLERANCE = 1e-5  # largest difference allowed, as a share of the range of PyTorch's result
 ROUNDING = 8 * 2.0**-24  # and, as a share of the values, what float32 rounds away in the few steps of the normalisation
 SIDES = ((1, 1), (5, 3), (16, 16), (33, 21))  # LR height and width that are tried: single pixels, smaller than the halo, odd, oblong
-INSTALL = "Install it: python -m pip install -c infra/constraints.txt 'sr-trust[onnx]'"
+INSTALL = "Install it: python -m pip install -c infra/constraints.txt -e '.[onnx]'"
 CLAIM = (
     "The network alone. It does not project its result onto the measurement, gives no interval, no verdict and no claim; the spread is an "
     "uncalibrated typical error. For those, upscale with the bundle that this file was made of."

@@ -100,7 +100,7 @@ def cost_of(precision: Precision, groups: Sequence[GroupCost], limits: Limits, p
         if not cost.mean_loss_db <= limits.mean_loss_db:
             reasons.append(f"it costs {cost.mean_loss_db:.3f} dB, the mean over groups; {limits.mean_loss_db:g} are allowed")
         if not worst.loss_db <= limits.group_loss_db:
-            reasons.append(f"it costs {worst.loss_db:.3f} dB in group {worst.group}; {limits.group_loss_db:g} are allowed")
+            reasons.append(f"it costs {worst.loss_db:.3f} dB on {worst.group}; {limits.group_loss_db:g} are allowed")
         if not cost.largest <= bar:
             reasons.append(f"it changes a written value by {cost.largest:.3g}; {bar:.3g} are allowed")
     return cost.model_copy(update={"reasons": tuple(reasons)})
@@ -144,7 +144,7 @@ class PrecisionGate(Record):
         change = f"{cost.largest:.2g} {self.unit}" + ("" if steps is None else f" ({steps:.1f} steps)")
         regions, groups = sum(g.regions for g in cost.groups), 1 if self.one_group else len(cost.groups)
         figures = (
-            f"{cost.mean_loss_db:+.4f} dB lost, largest change {change}, {100 * cost.changed_share:.2g} % of written values changed; "
+            f"{cost.mean_loss_db:+.4f} dB lost, largest change {change}, {100 * cost.changed_share:.3g} % of written values changed; "
             f"{_count(regions, f'{self.split} region')} of {_count(groups, self.group_kind)}, on {self.device}"
         )
         verdict = "allowed" if cost.allowed else f"refused, because {'; '.join(cost.reasons)}"
