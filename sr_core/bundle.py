@@ -1,7 +1,7 @@
 """A model as a folder: all that is needed to run it, and nothing that could run by itself (no pickle).
 
 `bundle.json` (the card), `weights.safetensors`, `probe.safetensors` (one small pair that loading replays), `training.json` (the
-curves); later stages add `calibration.json`, `evaluation.json` and `card.md`.
+curves); later stages add `calibration.json`, `precision.json`, `evaluation.json` and `card.md`.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from sr_core.records import Digest, StageRef
 R = TypeVar("R", bound=StageRef)
 Value = str | int | float | bool | None
 RECORD = "record.json"
+KEY_LENGTH = 32  # hexadecimal digits
 CLOCK = "clock.json"  # times and ids of a run: never part of a hash
 
 
@@ -103,7 +104,7 @@ class Workspace:
     def key(self, stage: str, version: int, inputs: Mapping[str, Value]) -> str:
         """Give the name of a result's folder: 32 hexadecimal digits."""
         body = json.dumps([stage, version, dict(inputs)], sort_keys=True)
-        return hashlib.sha256(body.encode()).hexdigest()[:32]
+        return hashlib.sha256(body.encode()).hexdigest()[:KEY_LENGTH]
 
     def file_sha256(self, path: Path) -> Digest:
         """Hash a file, remembering the result by (path, size, mtime)."""
@@ -152,6 +153,12 @@ def publish(partial: Path, final: Path) -> None:
         raise WorkspaceError(f"{final} exists", "a free place for a result", "Remove it and run again.")
     partial.rename(final)
     _fsync(final.parent)
+
+
+def is_result(folder: Path) -> bool:
+    """Say whether a folder is a stage's result, or a copy under its name: what its content is named by is never changed."""
+    name = folder.resolve().name
+    return len(name) == KEY_LENGTH and set(name) <= set("0123456789abcdef") and (folder / RECORD).is_file()
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -32,7 +32,7 @@ def upscale(
     interval: Annotated[bool, typer.Option("--interval/--no-interval", help="Write the interval's half-width as a second file.")] = True,
     residual: Annotated[bool, typer.Option("--residual", help="Write the residual (measurement minus degraded result) as well.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at the output.")] = False,
-    precision: Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")] = "auto",
+    precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16; on a GPU float16, too.")] = "auto",
     workspace: options.WorkspaceFolder = None,
     json: options.Json = False,
     strict: options.Strict = False,
@@ -49,6 +49,7 @@ def upscale(
       sr upscale medical ct_series/ --out ct_series_x2/ --model sr-medical@challenger
     """
     from flows import environment
+    from flows.cli.lookup import registered_folder
     from flows.cli.output import print_json
     from flows.console import RichLog
     from flows.domains import load_domain
@@ -63,12 +64,16 @@ def upscale(
         if not sources:
             reason = refusals[0].sentence if refusals else "No image lies there."
             raise InputError(f"nothing to upscale in {', '.join(map(str, paths))}", f"images that the {domain} domain reads", reason)
-        folder = bundle if bundle is not None else _registered(model or f"sr-{domain}@champion", environment.workspace_folder(workspace))
+        folder = bundle or registered_folder(model or f"sr-{domain}@champion", environment.workspace_folder(workspace))
         from flows.delivery import output_name
         from sr_core.stages.restore import Restorer
         from sr_core.stages.upscale import upscale as run_upscale
 
         restorer = Restorer(folder, precision)
+        if restorer.precision in restorer.refused:
+            log.say(
+                f"upscale: {restorer.precision} was measured and refused for this model (sr models gate-precision); it is run all the same"
+            )
         many = len(sources) > 1 or (out.is_dir() and not sources[0].path.is_dir())
         _place(out if many else out.parent)
         made: list[Upscaled] = []
@@ -97,10 +102,3 @@ def _place(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"output folder {folder} ({error.strerror})", "a folder that can be written", "Give another --out.") from error
-
-
-def _registered(model: str, workspace: Path) -> Path:
-    from flows.registry import open_registry
-
-    registry = open_registry(workspace)
-    return registry.folder(registry.named(model), workspace / "registry")

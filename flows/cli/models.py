@@ -1,4 +1,4 @@
-"""The registry: what there is, approval, roll back."""
+"""Models: what the registry holds, approval, roll back; export and the precision gate."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli import options
+from flows.cli.export import export
+from flows.cli.precision import gate_precision
 
 if TYPE_CHECKING:
     from flows.registry import Registry
 
-app = typer.Typer(no_args_is_help=True, help="Registered models: list, show, promote, rollback.")
+app = typer.Typer(no_args_is_help=True, help="Models: list, show, promote, rollback; export, gate-precision.")
 Name = Annotated[str, typer.Argument(help="Registered name, for instance sr-satellite.", show_default=False)]
 Which = Annotated[str, typer.Argument(help="Version number or alias.")]
 
@@ -100,3 +102,7 @@ def rollback(name: Name, workspace: options.WorkspaceFolder = None, json: option
         print_json(version)
         return
     typer.echo(f"Champion: {version.says()}")
+
+
+app.command("export")(export)
+app.command("gate-precision")(gate_precision)

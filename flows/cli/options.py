@@ -12,6 +12,9 @@ from sr_core.errors import InputError
 
 Domain = Annotated[str, typer.Argument(help="Kind of imagery: satellite, medical, face or photo.", show_default=False)]
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders with your images.", show_default=False)]
+Model = Annotated[
+    str, typer.Argument(help="A bundle folder, or NAME, NAME@ALIAS or NAME/NUMBER of the registry.", metavar="MODEL", show_default=False)
+]
 WorkspaceFolder = Annotated[
     Path | None,
     typer.Option("--workspace", "-w", help="Folder for all results.  \\[default: $SR_WORKSPACE or ./var]", show_default=False),

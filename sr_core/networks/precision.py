@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -23,13 +23,14 @@ def bfloat16_gains(device: str) -> bool:
     return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
-def choose_precision(wanted: str, device: str) -> torch.dtype:
+def choose_precision(wanted: str, device: str, refused: Collection[str] = ()) -> torch.dtype:
     """Turn a recipe's precision into a number format.
 
     Parameters
     ----------
-    wanted : "auto" (bfloat16 where the device gains from it), "float32" or "bfloat16".
+    wanted : "auto" (bfloat16 where the device gains from it), "float32", "bfloat16" or, on CUDA, "float16".
     device : "cpu", "cuda", "cuda:1".
+    refused : formats that "auto" does not take, because a measurement spoke against them; by name they can be had.
 
     Raises
     ------
@@ -38,13 +39,17 @@ def choose_precision(wanted: str, device: str) -> torch.dtype:
 
     Notes
     -----
-    Only the network's residual is computed in bfloat16; the base to which it is added stays in float32.
+    Only the network's residual is computed in a shortened format; the base to which it is added stays in float32.
     """
     if wanted == "auto":
-        return torch.bfloat16 if bfloat16_gains(device) else torch.float32
-    if wanted not in ("float32", "bfloat16"):
-        raise InputError(f"precision {wanted!r}", "auto, float32 or bfloat16", "Give one of these.")
-    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+        return torch.bfloat16 if bfloat16_gains(device) and "bfloat16" not in refused else torch.float32
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if torch.device(device).type == "cuda":
+        known["float16"] = torch.float16
+    if wanted not in known:
+        *most, last = ("auto", *known)
+        raise InputError(f"precision {wanted!r} on {device}", f"{', '.join(most)} or {last}", "Give one of these.")
+    return known[wanted]
 
 
 @contextmanager

@@ -15,14 +15,16 @@ from sr_core.log import Log
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, CalibrationRef, Manifest, ManifestRef, Region
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.precision import format_to_choose, measure_precision, save_gate
 from sr_core.stages.regions import read_pair
+from sr_core.trust.precision import FULL
 from sr_core.workspace import RECORD, Workspace, folder_sha256
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.scores import Sample
 
-VERSION = 1
+VERSION = 2
 CALIBRATION = "calibration.json"
 
 
@@ -31,7 +33,8 @@ def calibrate(
 ) -> CalibrationRef:
     """Choose the interval's floor on the validation regions and its multiplier on the calibration regions.
 
-    The result is a copy of the bundle with `calibration.json`.
+    The result is a copy of the bundle with `calibration.json`. It is calibrated in the number format in which it will be run: a shortened
+    one that costs too much on the validation regions is refused first, and `precision.json` says so.
 
     Raises
     ------
@@ -67,6 +70,11 @@ def _build(
     from sr_core.trust.calibration import calibrate as calibrate_samples
 
     restorer = Restorer(bundle.path)
+    if restorer.precision != FULL:
+        gate = measure_precision(domain, manifest, "val", bundle.path, format_to_choose(restorer.device), log=log)
+        save_gate(folder, gate, log, "calibrate")
+        if restorer.precision in gate.refused(bundle.weights):
+            restorer = Restorer(bundle.path, FULL)
     card = restorer.card
     promise = Promise(alpha=recipe.calibration.alpha, delta=recipe.calibration.delta, gamma=recipe.calibration.gamma)
     split = manifest.split

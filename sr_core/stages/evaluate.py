@@ -14,9 +14,11 @@ from sr_core.log import Log
 from sr_core.raster import Float32Array
 from sr_core.recipe import Recipe
 from sr_core.records import CalibrationRef, EvaluationRef, Manifest, ManifestRef, Region
-from sr_core.stages.evidence import evidence_of, plain_bicubic, residual_of, run_checks
+from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, residual_of, run_checks
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
+from sr_core.trust.precision import Limits
 from sr_core.workspace import Workspace, folder_sha256
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from sr_core.networks import SRNet
     from sr_core.stages.restore import Restored, Restorer
 
-VERSION = 1
+VERSION = 2
 EVALUATION = "evaluation.json"
 PICTURES = "pictures"
 
@@ -48,7 +50,8 @@ def evaluate(
     Returns
     -------
     EvaluationRef
-        `evaluation.json` and, a region each, an archive of the images that the report shows.
+        `evaluation.json`, `precision.json` where the device gains from a shortened number format, and, a region each, an archive of
+        the images that the report shows.
     """
     from sr_core.stages.restore import Restorer
 
@@ -78,12 +81,13 @@ def load_evaluation(ref: EvaluationRef) -> Evaluation:
 
 
 def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer, rival: Restorer | None, log: Log) -> Evaluation:
-    from sr_core.metrics.protocol import Protocol
-
     regions = manifest.split.test
     card = restorer.card
-    protocol = Protocol(data_range=card.data_range, border=restorer.scale, rounding="step" if card.step else "none", step=card.step)
+    protocol = protocol_of(restorer)
     linear = _linear_filter(domain, manifest, restorer)
+    formats = format_to_choose(restorer.device)
+    meter = PrecisionMeter(restorer.bundle.folder, formats, restorer.device) if formats else None
+    gated = in_turn(regions)
     (folder / PICTURES).mkdir(exist_ok=True)
     scores: list[RegionScore] = []
     for done, region in enumerate(regions):
@@ -91,7 +95,15 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
         measured = _Measured.of(read_pair(domain, manifest, region, restorer.operator), restorer, linear, rival)
         scores.append(measured.score(domain, region, restorer, protocol))
         measured.save(folder / PICTURES / f"{region.name}.npz", restorer)
+        if meter is not None and region in gated:
+            meter.add(region, measured.pair, {restorer.precision: measured.restored.sr})
     log.progress("evaluating", len(regions), len(regions))
+    notes = (*manifest.split.notes, *card.notes)
+    if meter is not None:
+        gate = meter.gate("test", domain.group_kind, Limits())
+        save_gate(folder, gate, log, "evaluate")
+        if restorer.precision in gate.refused(restorer.bundle.weights_hash):  # calibration's own regions had allowed it
+            notes = (*notes, f"{restorer.precision}, measured here, is refused: the model is run in float32, for which no interval holds.")
     return Evaluation(
         domain=domain.name,
         unit=card.unit,
@@ -103,7 +115,7 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
         bundle=restorer.bundle.weights_hash,
         champion=rival.bundle.weights_hash if rival else None,
         claim=restorer.claim(domain.group_kind),
-        notes=(*manifest.split.notes, *card.notes),
+        notes=notes,
         regions=tuple(scores),
     )
 

@@ -12,8 +12,17 @@ from sr_core.stages.regions import enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
+    from sr_core.metrics.protocol import Protocol
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Evidence
+
+
+def protocol_of(restorer: Restorer) -> Protocol:
+    """Give the protocol by which a bundle's images are measured: all bands, its data range, one LR pixel of border, its rounding."""
+    from sr_core.metrics.protocol import Protocol
+
+    card = restorer.card
+    return Protocol(data_range=card.data_range, border=restorer.scale, rounding="step" if card.step else "none", step=card.step)
 
 
 def evidence_of(

@@ -11,13 +11,14 @@ from sr_core.log import Log
 from sr_core.records import BundleRef, CalibrationRef, EvaluationRef
 from sr_core.stages.evaluate import EVALUATION, PICTURES, load_evaluation
 from sr_core.stages.gate import Decision
+from sr_core.trust.precision import PRECISION, PrecisionGate, load_gate
 from sr_core.workspace import RECORD, Workspace, folder_sha256
 
 if TYPE_CHECKING:
     from sr_core.bundle import BundleCard
     from sr_core.report.content import RegionPictures
 
-VERSION = 1
+VERSION = 2
 CARD = "card.md"
 REPORT = "report.html"
 DECISION = "decision.json"
@@ -29,7 +30,8 @@ def package(calibrated: CalibrationRef, evaluation: EvaluationRef, decision: Dec
     Returns
     -------
     BundleRef
-        The bundle with `evaluation.json`, `decision.json`, `card.md` and the self-contained `report.html`.
+        The bundle with `evaluation.json`, `precision.json` where one was measured, `decision.json`, `card.md` and the self-contained
+        `report.html`.
     """
     inputs = {"calibrated": calibrated.hash, "evaluation": evaluation.hash, "decision": decision.digest()}
 
@@ -47,9 +49,12 @@ def _build(folder: Path, calibrated: CalibrationRef, evaluation: EvaluationRef, 
     shutil.copytree(calibrated.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
     content = load_evaluation(evaluation)
     bundle = Bundle.load(folder)
+    gate = load_gate(evaluation.path)
+    if gate is not None:  # on the test regions: in place of what calibration measured on others
+        (folder / PRECISION).write_text(gate.to_json())
     (folder / EVALUATION).write_text(content.to_json())
     (folder / DECISION).write_text(decision.to_json())
-    (folder / CARD).write_text(card_text(bundle.card, content, decision))
+    (folder / CARD).write_text(card_text(bundle.card, content, decision, gate))
     build_report(
         folder / REPORT,
         ReportContent(
@@ -105,12 +110,13 @@ def _pictures(ref: EvaluationRef, evaluation: Evaluation) -> tuple[RegionPicture
     return tuple(pictures)
 
 
-def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision) -> str:
+def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate: PrecisionGate | None = None) -> str:
     """Write the model card (Markdown): what it is, what it was measured at, what may be claimed, what it must not be used for."""
     rows = "\n".join(f"| {m} | {evaluation.mean_psnr_db(m):.2f} | {evaluation.mean_ssim(m):.4f} |" for m in evaluation.methods())
     groups = "one group" if evaluation.one_group else f"{len({r.region.group for r in evaluation.regions})} {evaluation.group_kind}s"
     notes = "\n".join(f"- {note}" for note in evaluation.notes) or "- none"
     credits_ = "\n".join(f"- {credit}" for credit in card.credits) or "- none stated"
+    formats = " ".join(gate.says()) if gate is not None else "No other number format than float32 was measured."
     d = card.descriptor
     return f"""# {evaluation.domain}, x{evaluation.scale}: {d.family}
 
@@ -129,6 +135,8 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision) -> s
 | method | PSNR, dB | SSIM |
 |---|---|---|
 {rows}
+
+{formats}
 
 ## What may be claimed
 

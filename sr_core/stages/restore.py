@@ -37,12 +37,14 @@ class Restorer:
     Parameters
     ----------
     folder : a bundle; with `calibration.json` it gives intervals.
-    precision : "auto" (the one that was calibrated; without a calibration, bfloat16 where the device gains), "float32" or "bfloat16".
+    precision : "auto" (the one that was calibrated; without a calibration, bfloat16 where the device gains; never one that was measured
+        and refused), "float32", "bfloat16" or, on CUDA, "float16".
 
     Attributes
     ----------
     calibration : the bundle's calibration, or None where it does not hold for the model as it is run.
     uncalibrated : why there is none, as a clause; "" where there is one.
+    refused : number formats that the bundle's precision gate refused.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Restorer:
         from sr_core.networks.precision import choose_precision, training_device
         from sr_core.operators import operator_from
         from sr_core.trust.calibration import Calibration
+        from sr_core.trust.precision import load_gate
 
         self.device = device or training_device()
         self.bundle = Bundle.load(folder)
@@ -63,9 +66,11 @@ class Restorer:
         self.operator = operator_from(self.card.operator)
         text = self.bundle.calibration_text
         calibration = None if text is None else Calibration.from_json(text, str(folder / "calibration.json"))
-        if precision == "auto" and calibration is not None:
+        gate = load_gate(folder)
+        self.refused = gate.refused(self.bundle.weights_hash) if gate is not None else ()
+        if precision == "auto" and calibration is not None and calibration.settings.precision not in self.refused:
             precision = calibration.settings.precision
-        self.precision = str(choose_precision(precision, self.device)).removeprefix("torch.")
+        self.precision = str(choose_precision(precision, self.device, self.refused)).removeprefix("torch.")
         self.predictor = Predictor(self.bundle, self.precision, device=self.device)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)

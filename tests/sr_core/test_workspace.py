@@ -16,7 +16,7 @@ from sr_core import workspace as module
 from sr_core.errors import InputError, StoreError, WorkspaceError
 from sr_core.log import Silent
 from sr_core.records import StageRef
-from sr_core.workspace import Workspace, file_sha256, folder_sha256, publish, write_atomic
+from sr_core.workspace import RECORD, Workspace, file_sha256, folder_sha256, is_result, publish, write_atomic
 
 Build = Callable[[Path], StageRef]
 
@@ -275,3 +275,13 @@ def test_after_a_killed_builder_the_next_run_works(tmp_path: Path) -> None:
     made = once(tmp_path, builder())
     assert sorted(p.name for p in made.path.iterdir()) == ["deep", "record.json"]
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_result_is_told_from_a_folder_of_ones_own(tmp_path: Path) -> None:
+    result, copy = tmp_path / ("0123456789abcdef" * 2), tmp_path / "my model"
+    for folder in (result, copy):
+        folder.mkdir()
+        assert not is_result(folder)
+        (folder / RECORD).write_text("{}")
+    assert is_result(result)
+    assert not is_result(copy)

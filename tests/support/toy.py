@@ -198,3 +198,31 @@ def run_stages(folder: Path, log: Silent, **overrides: object) -> Run:
     calibrated = calibrate(domain, manifest, bundle, **with_)
     evaluation = evaluate(domain, manifest, calibrated, champion=None, **with_)
     return Run(folder, workspace, manifest, store, bundle, calibrated, evaluation)
+
+
+def cancelling(bundle: BundleRef, folder: Path, level: float = 256.0, weight: float = 0.5) -> BundleRef:
+    """Copy an EDSR bundle with a fault planted that only a shortened format shows.
+
+    Three feature maps before the last convolution become `level + detail`, `level` and `detail`, and it takes `weight` times the first
+    less the others: nothing in float32, but bfloat16 keeps 8 bits, so at 256 it rounds to steps of 2.
+    """
+    import torch
+
+    from sr_core.bundle import Bundle, Curve
+    from sr_core.networks.blocks import Conv
+
+    original = Bundle.load(bundle.path)
+    net = original.net
+    assert net.tail is not None
+    convs = [step for step in net.tail.steps() if isinstance(step, Conv)]
+    widen, last = convs[-2], convs[-1]
+    cells = net.descriptor.scale**2
+    sums, levels, details = (slice(i * cells, (i + 1) * cells) for i in range(3))
+    with torch.no_grad():
+        widen.weight[sums], widen.bias[sums] = widen.weight[details], level
+        widen.weight[levels], widen.bias[levels] = 0, level
+        widen.bias[details] = 0
+        last.weight[:, :3] = 0
+        last.weight[:, 0, 1, 1], last.weight[:, 1:3, 1, 1] = weight, -weight
+    made = Bundle.save(folder, original.card, net, Curve())
+    return bundle.model_copy(update={"path": folder, "hash": made.weights_hash, "weights": made.weights_hash})

@@ -27,7 +27,7 @@ def integer_scene() -> np.ndarray:
 
 def test_versions() -> None:
     stages = {s.__name__.rsplit(".", 1)[1]: s.VERSION for s in (ingest, prepare, train, calibrate, evaluate, package)}
-    assert stages == {"ingest": 1, "prepare": 2, "train": 1, "calibrate": 1, "evaluate": 1, "package": 1}
+    assert stages == {"ingest": 1, "prepare": 2, "train": 1, "calibrate": 2, "evaluate": 2, "package": 2}
 
 
 def test_ingest_1_and_prepare_2(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_train_1(run: Run) -> None:
     assert curve["train/rate", 6] == pytest.approx(2.8e-05)
 
 
-def test_calibrate_1(run: Run) -> None:
+def test_calibrate_2(run: Run) -> None:
     calibration = json.loads((run.calibrated.path / "calibration.json").read_text())
     assert (calibration["floor"], calibration["k"], calibration["rule"]) == (0.002, 3, "maximum")
     assert calibration["multiplier"] == pytest.approx(2.371, rel=0.03)
 
 
-def test_evaluate_1(run: Run) -> None:
+def test_evaluate_2(run: Run) -> None:
     evaluation = load_evaluation(run.evaluation)
     psnr = {m: evaluation.mean_psnr_db(m) for m in evaluation.methods()}
     assert psnr["bicubic"] == pytest.approx(41.27246, abs=1e-3)
