@@ -252,10 +252,10 @@ class Branches(Flow):
         ready = min(queue.rows for queue in self._queues)
         taken = [queue.take(ready) for queue in self._queues]
         if self._join:
-            return torch.cat([_joined(parts) for parts in taken], dim=1)
+            return torch.cat([joined(parts) for parts in taken], dim=1)
         if self._into is not None:  # a sum of two does not depend on their order
-            return _added(_joined(taken[self._into]), taken[1 - self._into])
-        first, second, *others = [_joined(parts) for parts in taken]
+            return added(joined(taken[self._into]), taken[1 - self._into])
+        first, second, *others = [joined(parts) for parts in taken]
         total = first + second
         for other in others:
             total.add_(other)
@@ -266,8 +266,8 @@ class Branches(Flow):
         return sum(flow.kept() for flow in self._flows) + sum(queue.kept() for queue in self._queues)
 
 
-def _added(total: Tensor, parts: list[Tensor]) -> Tensor:
-    """Add rows that come in pieces."""
+def added(total: Tensor, parts: list[Tensor]) -> Tensor:
+    """Add rows that come in pieces to `total`, in place."""
     row = 0
     for part in parts:
         total[:, :, row : row + part.shape[2]].add_(part)
@@ -275,7 +275,8 @@ def _added(total: Tensor, parts: list[Tensor]) -> Tensor:
     return total
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
+def joined(parts: list[Tensor]) -> Tensor:
+    """Put pieces of rows together."""
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
