@@ -38,7 +38,7 @@ def central(size: int, scale: int, most: int) -> slice:
 
 
 def crop(domain: Domain, source: Source, scale: int, most: int) -> tuple[Raster, Encoding]:
-    """Read the middle of an image; of a series, one slice."""
+    """Read the middle of an image; a series has its slices as bands."""
     rows, cols = (central(size, scale, most) for size in source.shape[1:])
     with domain.open(source) as scene:
         raster = scene.read(Window(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start))
