@@ -81,7 +81,7 @@ def operators(domain: Domain, source: Source, all_of_them: bool) -> Iterator[tup
         yield f"{kind} x{scale}", named[kind](scale)
     for kind, make in named.items():
         bands = make(2).bands
-        if kind.startswith("mtf") and (bands == source.shape[0] or all_of_them and bands is None):
+        if kind.startswith("mtf") and (bands == source.shape[0] or (all_of_them and bands is None)):
             yield f"{kind} x2", make(2)
 
 
