@@ -32,7 +32,7 @@ def read_value(name: str, given: object, shape: Shape) -> Value:
     """
     try:
         value = _read(given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _refusal(name, given, shape) from error
     if isinstance(value, float):
         fits = shape != "listed"

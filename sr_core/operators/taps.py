@@ -48,7 +48,7 @@ def gaussian(scale: int, sigma: float, taps: float | None = None) -> FloatArray:
     """
     if not (math.isfinite(sigma) and sigma > 0):
         raise OperatorError(f"sigma = {sigma}", "a standard deviation above 0, in HR pixels", "Give sigma=1.6, for example.")
-    if taps is not None and (taps != int(taps) or taps < 1):
+    if taps is not None and not (math.isfinite(taps) and taps == int(taps) and taps >= 1):
         raise OperatorError(f"taps = {taps}", "a whole number of taps, at least 1", "Give taps=7, for example.")
     return _sampled(_gauss, sigma, int(taps) if taps is not None else _count(scale, sigma))
 
