@@ -53,7 +53,7 @@ class Satellite:
         return split(sources, scale, gap, seed)
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
-        """Give the named degradations: bicubic, mtf, box."""
+        """Give the named degradations: bicubic, mtf, mtf-sentinel2-10m, mtf-landsat-oli, box."""
         from domains.satellite.degrade import OPERATORS
 
         return dict(OPERATORS)

@@ -84,7 +84,8 @@ def _touched(operator: Operator, bad: BoolArray) -> BoolArray:
     Random weights on the marked pixels, nothing elsewhere: what the operator makes of them is 0 exactly where no tap meets one, and
     elsewhere differs from 0 with probability 1.
     """
+    bands = (operator.bands or 1, *bad.shape)  # where taps differ from band to band, a pixel counts that any of them meets
     if not bad.any():
-        return np.zeros(operator.apply(torch.zeros(1, *bad.shape, dtype=torch.float64)).shape[1:], dtype=bool)
-    weights = np.random.default_rng(0).uniform(1, 2, bad.shape)
-    return np.asarray(operator.apply(torch.from_numpy(np.where(bad, weights, 0.0))[None])[0].numpy() != 0, dtype=bool)
+        return np.zeros(operator.apply(torch.zeros(bands, dtype=torch.float64)).shape[1:], dtype=bool)
+    weights = torch.from_numpy(np.where(bad, np.random.default_rng(0).uniform(1, 2, bad.shape), 0.0))
+    return np.asarray((operator.apply(weights.expand(bands)).numpy() != 0).any(axis=0), dtype=bool)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sr_core.errors import OperatorError, ShapeError
 from sr_core.operators.engine import check
+from sr_core.operators.parameters import Value
 from sr_core.operators.projection import Rule, project
 
 USABLE_CONDITION = 100.0  # 2-D condition number up to which the inverse is used without a word
@@ -32,7 +33,7 @@ class Operator(ABC):
 
     kind: str
     scale: tuple[int, int]
-    parameters: tuple[tuple[str, float], ...]
+    parameters: tuple[tuple[str, Value], ...]
     version: int
     text: str = field(compare=False)
 
@@ -57,9 +58,23 @@ class Operator(ABC):
         """Standard deviation of the HR noise that `pinv` makes of unit white LR noise."""
 
     @property
+    def border_condition(self) -> float:
+        """Condition number with the image's borders counted: larger than `condition` only where the taps are off the centre."""
+        return self.condition
+
+    @property
     def invertible(self) -> bool:
-        """Whether `pinv` and `project` may be used: condition at most 1e4."""
-        return self.condition <= LARGEST_CONDITION
+        """Whether `pinv` and `project` may be used: condition at most 1e4, borders counted."""
+        return max(self.condition, self.border_condition) <= LARGEST_CONDITION
+
+    @property
+    def bands(self) -> int | None:
+        """Number of bands that an image must have; None where any number will do, since all are degraded alike."""
+        return None
+
+    def for_bands(self, count: int) -> tuple[Operator, ...]:
+        """Give the operator of each of `count` bands: this one, unless it differs from band to band."""
+        return (self,) * count
 
     @abstractmethod
     def apply(self, x: Tensor) -> Tensor:
@@ -150,15 +165,25 @@ class Operator(ABC):
             by = "by " + " and ".join(f"{s} {way}" for s, way in ((rows, "vertically"), (cols, "horizontally")) if s > 1)
         what = f"{self.text[0].upper()}{self.text[1:]}, {by}"
         if not self.invertible:
-            return f"{what}; its condition number is {self.condition:.2g}, so it cannot be undone exactly and only the residual is shown."
-        gain = f"undoing it multiplies white noise by {self.noise_gain:.2g}"
+            number = f"its condition number is {self._refused_condition:.2g}{self._where}"
+            return f"{what}; {number}, so it cannot be undone exactly and only the residual is shown."
+        gain = f"undoing it multiplies white noise by {self.noise_gain:.2g}{self._where}"
         warning = ", so noise will be visible" if self.condition > USABLE_CONDITION else ""
         return f"{what}; {gain} (condition number {self.condition:.3g}){warning}."
+
+    @property
+    def _where(self) -> str:
+        """Where the numbers of `describe` hold, as the end of a clause; "" for everywhere."""
+        return ""
+
+    @property
+    def _refused_condition(self) -> float:
+        return self.condition if self.condition > LARGEST_CONDITION else self.border_condition
 
     def _check_invertible(self) -> None:
         if not self.invertible:
             raise OperatorError(
-                f"{self.kind} x{self.scale[0]} with a 2-D condition number of {self.condition:.3g}",
+                f"{self.kind} x{self.scale[0]} with a 2-D condition number of {self._refused_condition:.3g}{self._where}",
                 f"at most {LARGEST_CONDITION:g}: beyond it an exact inverse is amplified noise",
                 "Use residual() only, or a milder blur.",
             )

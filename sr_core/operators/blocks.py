@@ -2,7 +2,8 @@
 
 A block of outputs is one matrix product with the part of the banded matrix that makes it. Blocks are always full: the last one is shifted
 inwards, and images smaller than a block are padded with zeros. Products of these shapes add up each pixel in the order of its taps (the
-zeros around them change nothing), so windows equal the whole bit for bit; `stable` proves it for the machine at hand.
+zeros around them change nothing), so windows equal the whole bit for bit; `usable` proves it for the machine at hand and the length of
+the taps.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sr_core.operators.pool import Task, share
 
 STRIP_PIXELS = 1 << 18  # float32 pixels of a strip over several small images: 1 MB, one core's cache
 SHARE_PIXELS = 1 << 22  # pixels read that a worker takes at once: some milliseconds, long against taking it
+INNER_STEP = 64  # inner axes are tried in multiples of this many values
 ROWS = 32  # rows of a strip where the row axis is left as it is
 
 
@@ -46,22 +48,40 @@ class Plan:
     runs: tuple[Run, ...]
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a block: `block` outputs are made of `length` inputs from `first` on (relative to the block), the next `step` inputs on."""
+
+    block: int
+    length: int
+    step: int
+    first: int
+
+
+@lru_cache(maxsize=256)
+def sizes(factor: Factor, transposed: bool) -> Sizes:
+    """Choose the sizes of a block of the factor's matrix, or of its transpose."""
+    factor = factor.balanced()
+    scale, taps, offset = factor.scale, len(factor.taps), factor.offset
+    reach = max(factor.before, factor.after)
+    lr_block = max(16 if scale > 1 else 32, -(-reach // scale))
+    if not transposed:
+        return Sizes(lr_block, (lr_block - 1) * scale + taps, lr_block * scale, offset)
+    block = lr_block * scale
+    first = -((offset + taps - 1) // scale)
+    return Sizes(block, (block - 1 - offset) // scale - first + 1, lr_block, first)
+
+
 @lru_cache(maxsize=256)
 def plan(factor: Factor, size: int, transposed: bool) -> Plan:
     """Cut an axis of `size` inputs into blocks of the factor's matrix, or of its transpose."""
+    of_block = sizes(factor, transposed)
+    block, length, step, first = of_block.block, of_block.length, of_block.step, of_block.first
     factor = factor.balanced()
-    scale, taps, offset = factor.scale, len(factor.taps), factor.offset
+    scale = factor.scale
     lr_size = size if transposed else size // scale
     hr_size = scale * lr_size
     reach = max(factor.before, factor.after)
-    lr_block = max(16 if scale > 1 else 32, -(-reach // scale))
-    if transposed:
-        block, step = lr_block * scale, lr_block
-        first = -((offset + taps - 1) // scale)  # LR pixel of the first input of a block, relative to the block
-        length = (block - 1 - offset) // scale - first + 1
-    else:
-        block, step = lr_block, lr_block * scale
-        first, length = offset, (lr_block - 1) * scale + taps
     outputs = hr_size if transposed else lr_size
     starts = [*range(0, max(outputs - block, 0), block), max(outputs - block, 0)]
     runs: list[Run] = []
@@ -221,16 +241,22 @@ class Strips:
                 torch.add(place, self.plus[:, cut.to], out=out[:, cut.to])
 
 
-@lru_cache(maxsize=1)
-def stable() -> bool:
-    """Say whether this machine's float32 matrix product gives each element the same bits whatever the product's size.
+def usable(rows: Factor, cols: Factor, transposed: bool) -> bool:
+    """Say whether this form gives windows the bits of the whole on this machine, for blocks as long as these factors need."""
+    lengths = [sizes(factor, transposed).length for factor in (rows, cols) if not factor.identity]
+    return all(stable(max(2, -(-length // INNER_STEP)) * INNER_STEP) for length in lengths)
 
-    It does where each element is one chain of additions over the inner axis (all current x86 libraries, for 12 columns or more). Where it
-    does not, the plain form is used instead.
+
+@lru_cache(maxsize=64)
+def stable(inner: int) -> bool:
+    """Say whether this machine's float32 matrix product gives each element the same bits whatever the product's size and place.
+
+    It does where each element is one chain of additions over the inner axis of `inner` values (at least 76): all current x86 libraries
+    do so for 12 columns or more, up to some 200 values; longer axes are added up in parts. Where it does not, the plain form is used.
     """
     generator = torch.Generator().manual_seed(0)
-    data = torch.randn((76, 1000), generator=generator)
-    taps = torch.randn(16, generator=generator)
+    data = torch.randn((inner, 1000), generator=generator)
+    taps = torch.randn(inner - 60, generator=generator)
     matrix = torch.stack([torch.nn.functional.pad(taps, (4 * i, 60 - 4 * i)) for i in range(16)])
     whole = matrix @ data
     for width in (16, 17, 31, 33, 64, 100, 257, 999):

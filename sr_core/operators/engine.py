@@ -85,7 +85,7 @@ def run(x: Tensor, rows: Factor, cols: Factor, transposed: bool = False, plus: T
     more = None if plus is None else plus.detach().reshape(-1, *plus.shape[-2:])
     if x.dtype == torch.float32 and x.device.type == "cpu":
         with single_thread() as workers:
-            if blocks.stable():
+            if blocks.usable(rows, cols, transposed):
                 made = blocks.transform(flat, rows, cols, transposed, more, workers)
             else:
                 made = _plain(flat, rows, cols, transposed, more)

@@ -123,6 +123,21 @@ class Factor:
         lowest = float(self.symbol.min())
         return float(self.symbol.max()) / lowest if lowest > 0 else float("inf")
 
+    @cached_property
+    def border_condition(self) -> float:
+        """Condition number of `A A^T` along this axis with its borders: the largest of a few lengths.
+
+        Symmetric taps commute with symmetric borders, so it is the interior's for them, or less. Others see the folded pixels twice.
+        """
+        if self.symmetric:
+            return self.condition
+        worst = self.condition
+        for count in (1, 2, 3, 4, 6, 8, 16, 2 * (max(self.before, self.after) // self.scale) + 32):
+            matrix = self.dense(self.scale * count)
+            values = np.linalg.eigvalsh(matrix @ matrix.T)
+            worst = max(worst, float(values[-1] / values[0]) if values[0] > 0 else float("inf"))
+        return worst
+
     @property
     def noise_gain(self) -> float:
         """Standard deviation of the HR noise that `A^+` makes of unit white LR noise, along this axis."""

@@ -13,23 +13,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sr_core.errors import InputError, ShapeError
+from sr_core.errors import InputError, OperatorError, ShapeError
+from sr_core.operators.base import Operator
 from sr_core.operators.separable import SeparableOperator
 
 SIDE = 15  # pixels of a kernel's side
 COMPONENTS = 15
 
 
-def kernel_of(operator: SeparableOperator, side: int = SIDE) -> Tensor:
+def kernel_of(operator: Operator, side: int = SIDE) -> Tensor:
     """Give the 2-D kernel of a separable operator: float64 (side, side), sum 1, its centre in the middle.
 
     Taps of an even number sit half a pixel before the middle. What lies outside is cut off and the rest scaled to sum 1.
 
     Raises
     ------
+    OperatorError
+        If the operator is not separable, or differs from band to band.
     ShapeError
         If `side` is not odd, or so small that less than 95 % of the taps' weight is left.
     """
+    if not isinstance(operator, SeparableOperator):
+        remedy = "Take one band's: operator.for_bands(operator.bands)[0]." if operator.bands else "Choose a degradation by taps."
+        raise OperatorError(f"the kernel of {operator.kind}", "one pair of taps that holds for all bands", remedy)
     if side < 1 or side % 2 == 0:
         raise ShapeError(f"a kernel side of {side}", "an odd number of pixels", f"Give side={SIDE}.")
     lines = []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sr_core.errors import InputError, ShapeError
 from sr_core.operators.factor import FloatArray, IntArray, reflect
-from sr_core.operators.kinds import cubic, triangle
+from sr_core.operators.taps import cubic, triangle
 
 Border = Literal["symmetric", "clamp"]
 Rounding = Literal["pass", "end"]

@@ -52,8 +52,9 @@ def project(
     images = near.reshape(outside.shape)
     measured, explained = (v.reshape(-1, *y.shape[-2:]) for v in (y, wanted))
     done = list(images.unbind(0))
+    of_bands = operator.for_bands(y.shape[-3] if y.ndim > 2 else 1)
     for n in touched:
-        done[n] = _settle(operator, images[n], (measured[n], explained[n]), outside[n], (low, high), step)
+        done[n] = _settle(of_bands[n % len(of_bands)], images[n], (measured[n], explained[n]), outside[n], (low, high), step)
     return torch.stack(done).reshape(near.shape)
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from sr_core.operators.base import Operator
 from sr_core.operators.engine import check, linear, run
 from sr_core.operators.factor import Factor
-from sr_core.operators.inverse import halo, solve_or_filter
+from sr_core.operators.inverse import solve_or_filter
+from sr_core.operators.reach import halo
 from sr_core.operators.visibility import invisible
 
 
@@ -46,6 +47,11 @@ class SeparableOperator(Operator):
         return self.rows.condition * self.cols.condition
 
     @property
+    def border_condition(self) -> float:
+        """Condition number with the image's borders counted: larger than `condition` only where the taps are off the centre."""
+        return self.rows.border_condition * self.cols.border_condition
+
+    @property
     def noise_gain(self) -> float:
         """Standard deviation of the HR noise that `pinv` makes of unit white LR noise."""
         return self.rows.noise_gain * self.cols.noise_gain
@@ -74,7 +80,7 @@ class SeparableOperator(Operator):
         """Interpolate, LR to HR, as a person would without a network; bit-stable under windows.
 
         Bicubic, bilinear and box have the interpolation of their own family (box: pixels repeated), which is `s_row s_col A^T`;
-        nearest repeats pixels; blurs (gaussian, mtf) take bicubic.
+        nearest repeats pixels; blurs (gaussian, mtf, taps) take bicubic.
         """
         check(y, (1, 1), "an LR image")
         rows, cols = (factor.times(s) for factor, s in zip(self.upscaler, self.scale, strict=True))

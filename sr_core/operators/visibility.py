@@ -70,7 +70,9 @@ def objects(scale: int, fwhm: float, lr_margin: int) -> tuple[FloatArray, slice]
 
 def _profiles(factor: Factor, fwhm: float) -> tuple[FloatArray, FloatArray]:
     """Give the object's profile at each sub-pixel position, and the part of it that A sees (`A^+ A`): two (positions, pixels) arrays."""
-    profile, view = objects(factor.scale, fwhm, 16)  # the inverse has decayed 16 LR pixels on
+    # The inverse has decayed 16 LR pixels on; taps that reach farther than a sampled Gaussian need as much more.
+    far = max(0, max(factor.before, factor.after) // factor.scale - 4)
+    profile, view = objects(factor.scale, fwhm, 16 + far)
     if factor.identity:
         return profile[:, view], profile[:, view]
     matrix = factor.sparse(profile.shape[1])

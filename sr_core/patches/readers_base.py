@@ -81,8 +81,9 @@ def commuting(operator: str, upscale: Upscale | None = None) -> tuple[int, ...]:
     degradation = operator_from(operator)
     rows, cols = degradation.scale
     source = torch.Generator().manual_seed(1)
+    bands = degradation.bands or 1
     maps: list[tuple[Upscale, Tensor]] = [
-        (degradation.apply, torch.rand(1, PROBE * rows, PROBE * cols, generator=source, dtype=torch.float64))
+        (degradation.apply, torch.rand(bands, PROBE * rows, PROBE * cols, generator=source, dtype=torch.float64))
     ]
     if upscale is not None:
         maps.append((upscale, torch.rand(1, PROBE, PROBE, generator=source)))
@@ -229,6 +230,18 @@ class Reader(ABC):
         drawn = draw(generator, size, len(self))
         turns = [self._folded[k] for k in drawn.symmetries.tolist()] if augment else [0] * size
         return self._gather(drawn.patches, drawn.bands, turns)
+
+    def next_bands(self, generator: torch.Generator, size: int) -> Tensor:
+        """Say which band each sample of the next batch will hold if band-wise, without drawing it.
+
+        Returns
+        -------
+        int64 (N,)
+            Modulo the number of its image's bands.
+        """
+        ahead = torch.Generator(generator.device)
+        ahead.set_state(generator.get_state())
+        return draw(ahead, size, len(self)).bands
 
     @cached_property
     def _folded(self) -> tuple[int, ...]:

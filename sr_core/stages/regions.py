@@ -159,7 +159,8 @@ def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, o
     import torch
 
     rows, cols = operator.scale
-    bands = [operator.apply(torch.from_numpy(np.ascontiguousarray(band)).double()).numpy() for band in hr.pixels]
+    each = zip(operator.for_bands(len(hr.pixels)), hr.pixels, strict=True)
+    bands = [of_band.apply(torch.from_numpy(np.ascontiguousarray(band)).double()).numpy() for of_band, band in each]
     coarse = inside.slices()
     fine = slice(coarse[0].start * rows, coarse[0].stop * rows), slice(coarse[1].start * cols, coarse[1].stop * cols)
     lr_pixels = encoding.decode(encoding.encode(np.stack([band[coarse] for band in bands])))

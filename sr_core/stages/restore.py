@@ -104,7 +104,15 @@ class Restorer:
         ----------
         y : float32 (C, H, W), physical unit of the bundle.
         mask : bool (H, W), True = measured.
+
+        Raises
+        ------
+        ShapeError
+            If the degradation differs from band to band, and there are not as many bands.
+        BundleError
+            If the bundle has no spread head.
         """
+        self.operator.for_bands(len(y))
         prediction = self.predictor.predict(y, mask)
         sr = self.project(prediction.mean, y, mask) if self.card.projection else prediction.mean
         spread = prediction.spread

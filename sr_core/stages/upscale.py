@@ -61,6 +61,8 @@ def upscale(
         If the target exists, is the source, or cannot be written.
     UnitError
         If the image's unit is not the bundle's.
+    ShapeError
+        If network or degradation were made for another number of bands.
     InputError
         If the image has no valid pixel.
     """
@@ -125,6 +127,7 @@ def _check_scene(scene: Scene, restorer: Restorer) -> None:
             f"{card.unit}, in which the model was trained",
             "Declare the file's scale and unit, or train on such files.",
         )
+    restorer.operator.for_bands(scene.shape[0])
     if not card.descriptor.bandwise and scene.shape[0] != len(card.bands):
         raise ShapeError(
             f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model."

@@ -9,6 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from sr_core.errors import ShapeError
+from sr_core.patches.readers import dihedral
 
 
 class Crops:
@@ -21,6 +22,7 @@ class Crops:
     side : wanted side of a patch, in HR pixels; a patch has side / s LR pixels, rounded up.
     bandwise : one band a sample; else all.
     device : where the batches go.
+    symmetries : those of the square under which a pair stays one, as numbers for `dihedral`.
 
     Raises
     ------
@@ -28,26 +30,35 @@ class Crops:
         If no image holds a whole usable patch.
     """
 
-    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]], scale: int, side: int, bandwise: bool, device: str) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]],
+        scale: int,
+        side: int,
+        bandwise: bool,
+        device: str,
+        symmetries: Sequence[int] = range(8),
+    ) -> None:
         self.scale, self.side = scale, -(-side // scale)
         self._pairs = pairs
-        self._bandwise, self._device = bandwise, device
+        self._bandwise, self._device, self._symmetries = bandwise, device, symmetries
         self._places = torch.cat([_places(i, low, high, scale, self.side) for i, (_, _, low, high) in enumerate(pairs)])
         if not len(self._places):
             raise ShapeError("training images without a whole usable patch", f"{self.side} LR pixels a side", "Give larger images.")
 
-    def batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
-        """Draw a batch: LR (N, C, p, p) and HR (N, C, s p, s p), one of the 8 turns and flips each, C = 1 if band-wise."""
+    def batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a batch: LR (N, C, p, p) and HR (N, C, s p, s p), turned or mirrored; C = 1 if band-wise, and then int64 (N,) bands."""
         chosen = torch.randint(len(self._places), (size,), generator=generator)
         drawn = torch.randint(1 << 16, (size, 2), generator=generator)
-        lows, highs = [], []
+        lows, highs, which = [], [], []
         for (number, row, col), (band, turn) in zip(self._places[chosen].tolist(), drawn.tolist(), strict=True):
             lr, hr, _, _ = self._pairs[number]
             bands = slice(band % len(lr), band % len(lr) + 1) if self._bandwise else slice(None)
-            lows.append(_turned(lr[bands, row : row + self.side, col : col + self.side], turn))
-            s = self.scale
-            highs.append(_turned(hr[bands, s * row : s * (row + self.side), s * col : s * (col + self.side)], turn))
-        return torch.stack(lows).float().to(self._device), torch.stack(highs).float().to(self._device)
+            s, symmetry = self.scale, self._symmetries[turn % len(self._symmetries)]
+            lows.append(dihedral(lr[bands, row : row + self.side, col : col + self.side], symmetry))
+            highs.append(dihedral(hr[bands, s * row : s * (row + self.side), s * col : s * (col + self.side)], symmetry))
+            which.append(band % len(lr))
+        return torch.stack(lows).float().to(self._device), torch.stack(highs).float().to(self._device), torch.tensor(which)
 
 
 def _places(number: int, mask_lr: Tensor, mask_hr: Tensor, scale: int, side: int) -> Tensor:
@@ -58,8 +69,3 @@ def _places(number: int, mask_lr: Tensor, mask_hr: Tensor, scale: int, side: int
     whole = -functional.max_pool2d(-usable[None].float(), side, stride=1)[0] > 0
     rows, cols = whole.nonzero(as_tuple=True)
     return torch.stack([torch.full_like(rows, number), rows, cols], dim=1)
-
-
-def _turned(x: Tensor, turn: int) -> Tensor:
-    x = torch.rot90(x, turn % 4, (-2, -1))
-    return x.flip(-1) if turn // 4 % 2 else x

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sr_core.losses import PIXEL_LOSSES, magnitude
 from sr_core.networks import SRNet
 from sr_core.networks.blocks import Conv
-from sr_core.training.task import Task
+from sr_core.training.task import LrBatch, Task
 
 MEASURING_BATCHES = 8  # batches on which the size of what is learnt is measured before a phase
 
@@ -99,7 +99,8 @@ class SpreadObjective:
         self._task = task
         draws = task.stream("size of the error")
         with torch.no_grad():
-            errors = [self._error(*self._means(net, *task.lr_batch(draws, task.recipe.training.batch))) for _ in range(MEASURING_BATCHES)]
+            batches = (task.lr_batch(draws, task.recipe.training.batch) for _ in range(MEASURING_BATCHES))
+            errors = [self._error(self._mean(net, batch), batch) for batch in batches]
             sizes = [error[..., *task.interior(error)].abs().mean() for error in errors]
         self.size = max(float(torch.stack(sizes).mean()), 1e-6)
 
@@ -110,18 +111,19 @@ class SpreadObjective:
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
         """Draw a batch and give its loss, in units of the mean error squared."""
-        y, x = self._task.lr_batch(generator, batch)
+        drawn = self._task.lr_batch(generator, batch)
         with self._task.autocast():
-            mean, spread = net.forward_spread(self._task.normalised(y))
-        error = self._error(mean.detach(), y, x)
+            mean, spread = net.forward_spread(self._task.normalised(drawn.y))
+        error = self._error(mean.detach(), drawn)
         inside = self._task.interior(error)
         return magnitude(spread.float()[..., *inside] / self.size, error[..., *inside] / self.size)
 
-    def _means(self, net: SRNet, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _mean(self, net: SRNet, batch: LrBatch) -> Tensor:
         with self._task.autocast():
-            return net(self._task.normalised(y)), y, x
+            mean: Tensor = net(self._task.normalised(batch.y))
+        return mean
 
-    def _error(self, mean: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """Give (x - z) in normalised units, from a normalised mean and a pair in physical units."""
-        delivered = self._task.delivered(mean.float() * self._task.std + self._task.mean, y)
-        return (x - delivered) / self._task.std
+    def _error(self, mean: Tensor, batch: LrBatch) -> Tensor:
+        """Give (x - z) in normalised units, from a normalised mean and a batch in physical units."""
+        delivered = self._task.delivered(mean.float() * self._task.std + self._task.mean, batch)
+        return (batch.x - delivered) / self._task.std

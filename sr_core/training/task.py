@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +27,14 @@ VERSION = 1  # of what a checkpoint means
 RESPONSE = 1e-2  # share of its peak at which the projection's response counts as gone, for the margin of a patch
 
 WholePair = tuple[Tensor, Tensor, Tensor, Tensor]  # LR (C, h, w), HR (C, s h, s w), their masks (h, w), (s h, s w)
+
+
+class LrBatch(NamedTuple):
+    """LR patches y (N, C, p, p) with their HR patches x, and the band of each sample, int64 (N,), where their degradations differ by it."""
+
+    y: Tensor
+    x: Tensor
+    bands: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -98,23 +107,34 @@ class Task:
         """Read the whole training images."""
         return whole_pairs(self.reader.store, "train")
 
-    def lr_batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+    def lr_batch(self, generator: torch.Generator, size: int) -> LrBatch:
         """Draw LR patches with their HR patches, in physical units, whatever the grid of the store."""
         if self.upscaled:
-            return self._crops.batch(generator, size)
-        return self.reader.batch(generator, size)
+            y, x, bands = self._crops.batch(generator, size)
+        else:
+            bands = self.reader.next_bands(generator, size)
+            y, x = self.reader.batch(generator, size)
+        different = self.operator.bands if self.recipe.network.bands == "band-wise" else None
+        return LrBatch(y, x, bands % different if different else None)
 
     @cached_property
     def projected(self) -> bool:
         """Whether results are projected onto the measurement."""
         return self.operator.invertible
 
-    def delivered(self, mean: Tensor, y: Tensor) -> Tensor:
-        """Give what a user gets from a mean and its measurement (physical units): projected where that is possible."""
+    def delivered(self, mean: Tensor, batch: LrBatch) -> Tensor:
+        """Give what a user gets from the mean of a batch (physical units): projected where that is possible."""
         if not self.projected:
             return mean
-        store = self.reader.store
-        return self.operator.project(mean, y, store.valid_range, store.encoding.step)
+        store, y, bands = self.reader.store, batch.y, batch.bands
+        if bands is None:
+            return self.operator.project(mean, y, store.valid_range, store.encoding.step)
+        made = torch.empty_like(mean)
+        for band in sorted(set(bands.tolist())):
+            mine = (bands == band).to(mean.device)
+            operator = self.operator.for_bands(self.operator.bands or 1)[band]
+            made[mine] = operator.project(mean[mine], y[mine], store.valid_range, store.encoding.step)
+        return made
 
     def interior(self, patch: Tensor) -> tuple[slice, slice]:
         """Give the rows and columns of an HR patch that its border does not reach (at least the middle half)."""
@@ -126,7 +146,9 @@ class Task:
     @cached_property
     def _crops(self) -> Crops:
         bandwise = self.recipe.network.bands == "band-wise"
-        return Crops(self.training_pairs(), self.operator.scale[0], self.recipe.patches.size, bandwise, self.device)
+        return Crops(
+            self.training_pairs(), self.operator.scale[0], self.recipe.patches.size, bandwise, self.device, self.reader.symmetries
+        )  # fmt: skip
 
     def _descriptor(self, spread: bool) -> Descriptor:
         plan = self.recipe.network

@@ -169,16 +169,16 @@ def residual_limits(evidence: Evidence) -> tuple[tuple[float, str], tuple[float,
 
 
 def rounding_passed(evidence: Evidence) -> float:
-    """Give which share of white noise (rms) the operator lets through: the norm of one of its rows."""
+    """Give which share of white noise (rms) the operator lets through: the norm of one of its rows, in the band with the largest."""
     import torch
 
     operator = evidence.operator
     if operator is None:
         return 0.0
     side = 17
-    delta = torch.zeros(1, side, side, dtype=torch.float64)
-    delta[0, side // 2, side // 2] = 1.0
-    return float(operator.adjoint(delta).square().sum().sqrt())
+    delta = torch.zeros(operator.bands or 1, side, side, dtype=torch.float64)
+    delta[:, side // 2, side // 2] = 1.0
+    return float(operator.adjoint(delta).square().sum(dim=(1, 2)).max().sqrt())
 
 
 def _residual(evidence: Evidence) -> ResidualMeter:

@@ -140,7 +140,10 @@ class ToyDomain:
         return split_by_group(sources, scale=scale, gap=gap, seed=seed, patch=33 * scale, group_word="place")
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
-        return {"bicubic": lambda scale: make_operator("bicubic", scale)}
+        return {
+            "bicubic": lambda scale: make_operator("bicubic", scale),
+            "mtf-two-bands": lambda scale: make_operator("mtf", scale, value=[0.4, 0.2]),
+        }
 
     def recipe(self) -> Recipe:
         return Recipe(domain="toy").with_overrides(

@@ -84,3 +84,18 @@ def test_butterfly(shared_data: Path, scale: int, bicubic_db: float, ceiling_db:
     assert lr_psnr(bicubic.numpy(), lr.numpy(), operator, 255) == pytest.approx(bicubic_db, abs=5.1e-4)
     written = u8(operator.project(bicubic, lr).numpy())
     assert lr_psnr(written, lr.numpy(), operator, 255) == pytest.approx(ceiling_db, abs=5.1e-3)
+
+
+def test_bands_with_taps_of_their_own() -> None:
+    operator = make_operator("mtf", 2, value=[0.9, 0.1])
+    x = np.random.default_rng(0).random((2, 60, 60))
+    y = operator.apply(torch.from_numpy(x)).numpy()
+    assert lr_psnr(x, y, operator, 1.0) == math.inf
+    hr_mask = np.ones((60, 60), dtype=bool)
+    hr_mask[30, 30] = False
+    y[1, 15, 15 + 2] += 1  # within the reach of the wide band's taps only: left out for both
+    assert operator.members[0].support < 4 < operator.support
+    assert lr_psnr(x, y, operator, 1.0, hr_mask=hr_mask) == pytest.approx(math.inf)
+    assert lr_psnr(x, y, operator, 1.0) < 60
+    with pytest.raises(ShapeError, match="expected 2 bands"):
+        lr_psnr(x[:1], y[:1], operator, 1.0)

@@ -19,6 +19,7 @@ from sr_core.operators.inverse import solve
 
 KINDS: list[tuple[str, dict[str, float]]] = [
     ("bicubic", {}), ("bilinear", {}), ("nearest", {}), ("box", {}), ("gaussian", {"sigma": 1.6, "taps": 7}), ("mtf", {"value": 0.2}),
+    ("taps", {"taps": [0.05, 0.1, 0.45, 0.3, 0.07, 0.03]}),
 ]  # fmt: skip
 SCALES = [(2, 2), (3, 3), (4, 4), (8, 8), (2, 1), (1, 4), (3, 5)]
 BOTH = [torch.float32, torch.float64]

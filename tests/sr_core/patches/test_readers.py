@@ -11,8 +11,8 @@ from torch.nn.functional import avg_pool2d
 
 from sr_core.errors import StoreError
 from sr_core.operators import make_operator
-from sr_core.patches import MemoryReader, PatchStore, whole_pairs, write_shard
-from sr_core.patches.readers import dihedral
+from sr_core.patches import DeviceReader, MemoryReader, PatchStore, StreamReader, whole_pairs, write_shard
+from sr_core.patches.readers import Reader, commuting, dihedral
 from sr_core.raster import Encoding
 from sr_core.recipe import PatchPlan
 
@@ -235,3 +235,21 @@ def test_t91_counts_hold_for_a_real_store(tmp_path: Path, shared_data: Path) -> 
     assert info.train_pairs == store.count("train") == expected
     upscale = lambda x: x.repeat_interleave(3, -1).repeat_interleave(3, -2)  # noqa: E731
     assert store.export(tmp_path / "out.hdf5", "train", upscale) == expected
+
+
+def test_symmetries_of_a_degradation_by_band() -> None:
+    alike = make_operator("mtf", 2, value=[0.3, 0.2])
+    turned = make_operator("mtf", 2, value=[[0.3, 0.2], [0.3, 0.25]])  # the second band differs along its axes
+    lopsided = make_operator("taps", 2, taps=[[0.5, 0.5], [0.6, 0.4]])
+    assert [len(commuting(one.to_json())) for one in (alike, turned, lopsided)] == [8, 4, 2]
+
+
+@pytest.mark.parametrize("reader_class", [MemoryReader, DeviceReader, StreamReader])
+def test_next_bands_are_those_of_the_next_batch(write, make_pair, reader_class: type[Reader]) -> None:
+    pair = make_pair("a")
+    reader, generator = reader_class(write(pair), "train", bandwise=True), seeded()
+    bands = reader.next_bands(generator, 30) % 3
+    lr, _ = reader.batch(generator, 30, augment=False)
+    values = [set(band.ravel().tolist()) for band in pair.lr.pixels]
+    assert all(set(patch.ravel().tolist()) <= values[band] for patch, band in zip(lr, bands.tolist(), strict=True))
+    assert set(bands.tolist()) == {0, 1, 2}

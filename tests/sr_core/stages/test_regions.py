@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from toy import ENCODING, texture
 
+from sr_core.errors import ShapeError
 from sr_core.operators import make_operator
 from sr_core.raster import Raster, fill_nearest
 from sr_core.stages.regions import degrade, enlarge_mask
@@ -50,3 +52,15 @@ def test_fill_takes_the_nearest() -> None:
     mask[0, 0] = False
     assert fill_nearest(pixels, mask)[0, 0, 0] in (1.0, 3.0)
     assert fill_nearest(pixels, np.zeros((3, 3), bool)).sum() == 0
+
+
+def test_each_band_is_degraded_by_its_own_operator() -> None:
+    stored = texture(64, 48)
+    stored[:, 20:26, 30:33] = 0
+    pair = degrade(raster(stored), ENCODING, make_operator("mtf", 2, value=[0.15, 0.4]))
+    for band, value in enumerate((0.15, 0.4)):
+        alone = degrade(raster(stored), ENCODING, make_operator("mtf", 2, value=value))
+        np.testing.assert_array_equal(pair.lr.pixels[band], alone.lr.pixels[band])
+        assert not (pair.lr.mask & ~alone.lr.mask).any()  # the widest band says which pixels are measured wholly
+    with pytest.raises(ShapeError, match="an image of 2 bands; expected 3 bands"):
+        degrade(raster(stored), ENCODING, make_operator("mtf", 2, value=[0.15, 0.4, 0.3]))

@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import gaussian_filter, shift
 
 from sr_core.operators import make_operator
-from sr_core.trust.checks import coverage_check, general_checks
+from sr_core.trust.checks import coverage_check, general_checks, rounding_passed
 from sr_core.trust.claim import no_claim
 from sr_core.trust.verdict import CheckResult, Evidence, judge
 
@@ -188,3 +188,11 @@ def test_coverage_is_information() -> None:
     none = coverage_check(math.nan, 0.1)
     assert none.outcome == "skipped" and not none.required
     assert "held 22%" in coverage_check(0.95, 0.1, largest_held=0.22).sentence
+
+
+def test_rounding_that_passes_is_the_sharpest_bands() -> None:
+    """By value: the norm of a row of A, which for box x2 is 1/2; of bands the largest."""
+    passed = {value: rounding_passed(evidence(operator=make_operator("mtf", 2, value=value))) for value in (0.2, 0.6)}
+    assert rounding_passed(evidence(operator=make_operator("box", 2))) == pytest.approx(0.5)
+    assert passed[0.2] < passed[0.6]
+    assert rounding_passed(evidence(operator=make_operator("mtf", 2, value=[0.2, 0.6, 0.2]))) == passed[0.6]
