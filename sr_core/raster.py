@@ -64,14 +64,14 @@ def windows(height: int, width: int, size: int) -> Iterator[Window]:
             yield Window(row, col, min(size, height - row), min(size, width - col))
 
 
-def fill_nearest(pixels: Float32Array, mask: BoolArray, otherwise: float = 0.0) -> Float32Array:
+def fill_nearest(pixels: Float32Array, mask: BoolArray, otherwise: float = 0.0, reach: float = float("inf")) -> Float32Array:
     """Give every unusable pixel the value of the nearest usable one, so that nothing is interpolated over a hole.
 
     Parameters
     ----------
     pixels : float32 (C, H, W).
     mask : bool (H, W), True = usable.
-    otherwise : value of all pixels if none is usable.
+    otherwise : value of pixels that are further than `reach` (pixels) from the nearest usable one.
     """
     if mask.all():
         return pixels
@@ -79,8 +79,11 @@ def fill_nearest(pixels: Float32Array, mask: BoolArray, otherwise: float = 0.0) 
         return np.full_like(pixels, otherwise)
     from scipy import ndimage
 
-    rows, cols = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    return np.ascontiguousarray(pixels[:, rows, cols])
+    far, (rows, cols) = ndimage.distance_transform_edt(~mask, return_indices=True)
+    filled: Float32Array = np.ascontiguousarray(pixels[:, rows, cols])
+    if np.isfinite(reach):
+        filled[:, far > reach] = otherwise
+    return filled
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,12 +12,17 @@ from torch import Tensor
 
 from sr_core.bundle import Bundle
 from sr_core.errors import BundleError, InputError, ShapeError
+from sr_core.inference.stream import NetFlow
 from sr_core.inference.tiles import tiles
 from sr_core.networks import SRNet
 from sr_core.networks.precision import choose_precision, full_precision
 from sr_core.raster import BoolArray, Float32Array, fill_nearest
 
 WHOLE = 512  # LR pixels: an image with no longer side is computed at once
+FILLED = 64  # LR pixels over which a hole is filled from its nearest measured pixel; with no end, a window would need the whole image
+FED = 1 << 14  # LR pixels fed to the rows' flow at once, about; measured on images of 512 to 2,048 px a side
+FED_ROWS = (4, 32)  # fewest and most rows fed at once
+Executor = Literal["whole", "rows", "tiles"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Predictor:
 
     Notes
     -----
-    Tiled and whole results are equal: bit for bit in bfloat16, within 1e-6 of the normalised value in float32 (CPU).
+    Images of up to 512 px a side are computed at once, larger ones row by row (`stream`), or in tiles where the network has a block
+    that cannot be. All are equal: bit for bit in bfloat16, within 1e-6 of the normalised value in float32 (CPU).
     Band-wise networks take one band after the other, so memory does not grow with the number of bands.
     """
 
@@ -64,14 +71,15 @@ class Predictor:
         """LR pixels of context that a window needs on each side to come out as in the whole image."""
         return self.bundle.net.halo
 
-    @property
-    def margin(self) -> int:
-        """Context that is enough where pixels near the window are invalid, too.
+    def executor(self, height: int, width: int) -> Executor:
+        """Say how an image of that size (LR pixels) is computed: at once, row by row or in tiles."""
+        if self.tile is None and max(height, width) <= WHOLE:
+            return "whole"
+        return "tiles" if self.tile is not None or not self.net.streams else "rows"
 
-        An invalid pixel inside the halo is at most sqrt(2) halo away from the valid pixel that it serves, and so is the one that it is
-        filled from: the fill looks no further than (1 + sqrt(2)) halo.
-        """
-        return math.ceil((1 + math.sqrt(2)) * self.halo)
+    def fill(self, y: Float32Array, mask: BoolArray) -> Float32Array:
+        """Give unmeasured pixels the value of the nearest measured one within 64 px, else the mean of the training images."""
+        return fill_nearest(y, mask, self.bundle.card.mean, FILLED)
 
     def predict(self, y: Float32Array, mask: BoolArray | None = None) -> Prediction:
         """Predict the SR image and its spread.
@@ -79,8 +87,7 @@ class Predictor:
         Parameters
         ----------
         y : float32 (C, h, w), physical unit of the bundle.
-        mask : bool (h, w), True = measured. The other pixels are filled from the nearest measured one for the network; what comes
-            out there means nothing.
+        mask : bool (h, w), True = measured. The other pixels are filled (`fill`) for the network; what comes out there means nothing.
 
         Raises
         ------
@@ -93,19 +100,37 @@ class Predictor:
         """
         if y.ndim != 3 or (mask is not None and mask.shape != y.shape[1:]):
             raise ShapeError(f"pixels {y.shape}, mask {None if mask is None else mask.shape}", "(C, h, w) and (h, w)", "Give one image.")
-        filled = fill_nearest(y, np.ones(y.shape[1:], bool) if mask is None else mask, self.bundle.card.mean)
-        if not np.isfinite(filled).all():
-            raise InputError("a measured pixel that is not finite", "finite values wherever the mask is True", "Mark it as nodata.")
-        descriptor = self.net.descriptor
-        groups = [slice(c, c + 1) for c in range(len(y))] if descriptor.bandwise else [slice(None)]
-        shape = (len(y), descriptor.scale * y.shape[1], descriptor.scale * y.shape[2])
+        filled = y if mask is None else self.fill(y, mask)
+        _check_finite(filled)
+        shape = (len(y), self.net.descriptor.scale * y.shape[1], self.net.descriptor.scale * y.shape[2])
         mean = np.empty(shape, np.float32)
-        spread = np.empty(shape, np.float32) if descriptor.spread else None
-        for bands in groups:
-            self._predict_bands(filled[bands], mean[bands], None if spread is None else spread[bands])
-        if not np.isfinite(mean).all() or (spread is not None and not np.isfinite(spread).all()):
-            raise BundleError("a network output that is not finite", "finite pixels", "Run again with precision float32; else train again.")
+        spread = np.empty(shape, np.float32) if self.net.descriptor.spread else None
+        if self.executor(*y.shape[1:]) == "rows":
+            self._predict_rows(filled, mean, spread)
+        else:
+            for bands in self._groups(len(y)):
+                self._predict_bands(filled[bands], mean[bands], None if spread is None else spread[bands])
+        _check_output(mean, spread)
         return Prediction(mean, spread)
+
+    def stream(self, channels: int) -> RowPrediction:
+        """Begin an image of any height, whose rows are given from top to bottom."""
+        return RowPrediction(self, channels)
+
+    def _groups(self, channels: int) -> list[slice]:
+        """List the bands that the network takes at once."""
+        return [slice(c, c + 1) for c in range(channels)] if self.net.descriptor.bandwise else [slice(None)]
+
+    def _predict_rows(self, y: Float32Array, mean: Float32Array, spread: Float32Array | None) -> None:
+        flow, done = self.stream(len(y)), 0
+        height, width = y.shape[1:]
+        for row in range(0, height, step := fed_rows(width)):
+            part = flow.feed(y[:, row : row + step], row + step >= height)
+            end = done + part.mean.shape[1]
+            mean[:, done:end] = part.mean
+            if spread is not None and part.spread is not None:
+                spread[:, done:end] = part.spread
+            done = end
 
     def _predict_bands(self, y: Float32Array, mean: Float32Array, spread: Float32Array | None) -> None:
         """Fill `mean` and `spread` for the bands that the network takes at once."""
@@ -120,21 +145,75 @@ class Predictor:
             if spread is not None and error is not None:
                 spread[:, *place] = error[:, *kept]
 
-    def _run(self, y: Float32Array, with_spread: bool) -> tuple[Float32Array, Float32Array | None]:
-        """Run the network once: physical unit in and out."""
+    def normalised(self, y: Float32Array) -> Tensor:
+        """Give an image or rows of it as the network wants them, (1, C, h, w) on its device."""
         card = self.bundle.card
         lr = torch.from_numpy(np.ascontiguousarray((y - np.float32(card.mean)) / np.float32(card.std)))
-        lr = lr[None].to(self.device, memory_format=torch.channels_last)
-        with torch.inference_mode(), full_precision(self.device):
-            if self.precision == torch.float32:
-                out = self._call(lr, with_spread)
-            else:
-                with torch.autocast(self.device.type, dtype=self.precision):
-                    out = self._call(lr, with_spread)
-        mean, spread = (None if part is None else part[0].cpu().contiguous().numpy() for part in out)
-        assert mean is not None
-        physical = mean * np.float32(card.std) + np.float32(card.mean)
-        return physical, None if spread is None else spread * np.float32(card.std)
+        return lr[None].to(self.device, memory_format=torch.channels_last)
 
-    def _call(self, lr: Tensor, with_spread: bool) -> tuple[Tensor, Tensor | None]:
-        return self.net.forward_spread(lr) if with_spread else (self.net(lr), None)
+    def physical(self, mean: Tensor, spread: Tensor | None) -> tuple[Float32Array, Float32Array | None]:
+        """Turn what the network says, (1, C, h, w), to the physical unit."""
+        card = self.bundle.card
+        centre, error = (None if part is None else part[0].cpu().contiguous().numpy() for part in (mean, spread))
+        assert centre is not None
+        return centre * np.float32(card.std) + np.float32(card.mean), None if error is None else error * np.float32(card.std)
+
+    def _run(self, y: Float32Array, with_spread: bool) -> tuple[Float32Array, Float32Array | None]:
+        """Run the network once: physical unit in and out."""
+        lr = self.normalised(y)
+        with torch.inference_mode(), full_precision(self.device), ExitStack() as stack:
+            if self.precision != torch.float32:
+                stack.enter_context(torch.autocast(self.device.type, dtype=self.precision))
+            return self.physical(*(self.net.forward_spread(lr) if with_spread else (self.net(lr), None)))
+
+
+class RowPrediction:
+    """One image on its way through a predictor, row by row; see `Predictor.stream`."""
+
+    def __init__(self, predictor: Predictor, channels: int) -> None:
+        self._predictor = predictor
+        net = predictor.net
+        self._groups = predictor._groups(channels)
+        self._flows = [NetFlow(net, predictor.precision, net.descriptor.spread) for _ in self._groups]
+
+    def feed(self, y: Float32Array, last: bool) -> Prediction:
+        """Take the next rows, (C, h, w) with every pixel filled, and give the rows of the prediction that follow from them.
+
+        The first rows come out when the halo below them is there; with the last ones all that remain.
+
+        Raises
+        ------
+        InputError
+            If a pixel is not finite.
+        BundleError
+            If the network gives something that is not finite.
+        """
+        _check_finite(y)
+        parts = []
+        with torch.inference_mode(), full_precision(self._predictor.device):
+            for bands, flow in zip(self._groups, self._flows, strict=True):
+                parts.append(self._predictor.physical(*flow.feed(self._predictor.normalised(y[bands]), last)))
+        mean = np.concatenate([centre for centre, _ in parts])
+        errors = [error for _, error in parts if error is not None]
+        spread = np.concatenate(errors) if errors else None
+        _check_output(mean, spread)
+        return Prediction(mean, spread)
+
+    def kept(self) -> int:
+        """Give the bytes kept between two feeds."""
+        return sum(flow.kept() for flow in self._flows)
+
+
+def fed_rows(width: int) -> int:
+    """Give the rows to feed at once to a flow of that width (LR pixels)."""
+    return int(np.clip(FED // width, *FED_ROWS))
+
+
+def _check_finite(y: Float32Array) -> None:
+    if not np.isfinite(y).all():
+        raise InputError("a measured pixel that is not finite", "finite values wherever the mask is True", "Mark it as nodata.")
+
+
+def _check_output(mean: Float32Array, spread: Float32Array | None) -> None:
+    if not np.isfinite(mean).all() or (spread is not None and not np.isfinite(spread).all()):
+        raise BundleError("a network output that is not finite", "finite pixels", "Run again with precision float32; else train again.")

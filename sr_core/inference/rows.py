@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from copy import deepcopy
 from itertools import zip_longest
 
 import torch
@@ -24,6 +25,8 @@ from sr_core.networks.blocks import (
     FixedConv,
     Sequence,
     Shuffle,
+    TransposedConv,
+    Upscale,
     convolve,
     mirrored_axis,
 )
@@ -155,14 +158,16 @@ class Surrounded(Flow):
     The few rows at the seams are computed twice; such blocks cost little.
     """
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, precision: torch.dtype | None = None) -> None:
         low, high = block.reach((0, block.zoom - 1))
         self._block, self._above, self._below = block, max(0, -low), max(0, high)
+        self._precision = precision
         self._held: Tensor | None = None
         self._ready = 0  # rows at the start of `_held` that are there for those below only
 
     def feed(self, x: Tensor, last: bool) -> Tensor:
         """Compute the rows whose surroundings are there."""
+        x = x if self._precision is None else x.to(self._precision)
         rows = x if self._held is None else torch.cat((self._held, x), dim=2)
         end = rows.shape[2] if last else rows.shape[2] - self._below
         if end <= self._ready:
@@ -303,7 +308,9 @@ def flow_of(block: Block, precision: torch.dtype) -> Flow:
             return Chain(_chain(block.steps(), precision))
         case Add() | Concat():
             return Branches([flow_of(step, precision) for step in block.steps()], join=isinstance(block, Concat))
-        case _ if not block.steps() and block.windowed:
+        case TransposedConv():
+            return Surrounded(deepcopy(block).to(precision), precision)
+        case Upscale():
             return Surrounded(block)
         case _:
             raise ShapeError(f"a {type(block).__name__}", "blocks that see a bounded neighbourhood", "Compute it in tiles, or whole.")

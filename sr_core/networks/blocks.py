@@ -178,6 +178,41 @@ class Shuffle(Block):
         return functional.pixel_shuffle(x, self.zoom)
 
 
+class TransposedConv(Block):
+    """A learned transposed k x k convolution: (N, C, h, w) to (N, C', z h, z w).
+
+    Parameters
+    ----------
+    inputs, outputs : numbers of feature maps.
+    side : k, at least the zoom.
+    zoom : z, the stride.
+
+    Notes
+    -----
+    Input pixel j reaches the output pixels z j - p .. z j - p + k - 1, with p = ceil((k - z) / 2); what leaves the image is cut off.
+    """
+
+    def __init__(self, inputs: int, outputs: int, side: int, zoom: int) -> None:
+        super().__init__()
+        self.side, self.zoom = side, zoom
+        self.padding = -(-(side - zoom) // 2)
+        self.weight = nn.Parameter(torch.zeros(inputs, outputs, side, side))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def reach(self, wanted: Reach) -> Reach:
+        """Give the input pixels that reach the wanted ones."""
+        return -((self.side - 1 - self.padding - wanted[0]) // self.zoom), (wanted[1] + self.padding) // self.zoom
+
+    def macs(self) -> int:
+        """Every weight is used once an input pixel."""
+        return self.weight.numel()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve."""
+        uneven = 2 * self.padding - (self.side - self.zoom)
+        return functional.conv_transpose2d(x, self.weight, self.bias, self.zoom, self.padding, output_padding=uneven)
+
+
 class Upscale(Block):
     """The operator's own interpolation, (N, C, h, w) to (N, C, s h, s w), in full precision. It has no weights.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sr_core.errors import BundleError, OperatorError, ShapeError
 from sr_core.networks import spread as heads
-from sr_core.networks.blocks import FixedConv, Sequence, Shuffle, Upscale, halo
+from sr_core.networks.blocks import Block, FixedConv, Sequence, Shuffle, Upscale, halo
 from sr_core.networks.body import Body
 from sr_core.networks.descriptor import Descriptor
 from sr_core.networks.precision import full_precision
@@ -170,6 +170,11 @@ class SRNet(nn.Module):
             source = self.trunk or self.filter or self.upscale
             paths.append(Sequence(source, self.spread_head))
         return max(halo(path) for path in paths)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it can be computed row by row: every block sees a bounded neighbourhood."""
+        return all(block.windowed for block in self.modules() if isinstance(block, Block))
 
     @property
     def parameter_count(self) -> int:

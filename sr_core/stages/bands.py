@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PIXELS = 1 << 20  # LR pixels of a band and a channel, at most
 ROWS = (32, 256)  # fewest and most LR rows of a band
+WHOLE = 512  # LR pixels: an image with no longer side is one band
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Band:
     Attributes
     ----------
     window : place on the LR grid.
-    lr : the measurement there.
+    lr : the measurement there; pixels that were not measured are filled.
     sr, half_width : float32 (C, s h, s W), physical unit; `half_width` is NaN where the calibration gives no interval.
     residual : float32 (C, h, W), y - A z of the image as the file stores it; None if it was not asked for.
     """
@@ -45,9 +47,9 @@ def band_height(width: int) -> int:
 
 
 def bands_of(scene: Scene) -> list[Window]:
-    """List the bands of an image, from top to bottom, on the LR grid."""
+    """List the bands of an image, from top to bottom, on the LR grid; a small image is one."""
     _, height, width = scene.shape
-    rows = band_height(width)
+    rows = height if max(height, width) <= WHOLE else band_height(width)
     return [Window(row, 0, min(rows, height - row), width) for row in range(0, height, rows)]
 
 
@@ -65,22 +67,141 @@ def restore_bands(restorer: Restorer, scene: Scene, *, start: int = 0, residual:
         If the image cannot be read, or a measured pixel is not finite.
     """
     _, height, width = scene.shape
+    parts = _by_rows if restorer.predictor.executor(height, width) == "rows" else _by_windows
+    for window, piece in parts(restorer, scene, bands_of(scene)[start:]):
+        yield _deliver(restorer, scene, window, piece, residual)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows of an image (`window`, LR grid) with what the network says of them: the measurement, holes filled, mean and spread."""
+
+    window: Window
+    lr: Raster
+    mean: Float32Array
+    spread: Float32Array
+
+
+def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
+    """Give each band with what its projection needs around it, the network run on all of that and its halo anew."""
+    _, height, width = scene.shape
     scale = restorer.scale
-    for window in bands_of(scene)[start:]:
-        around = window.grown(restorer.margin, height, width)
-        lr = scene.read(around)
+    for band in bands:
+        window, around = (band.grown(margin, height, width) for margin in (restorer.projection_reach, restorer.margin))
+        lr = _read_filled(restorer, scene, around)
+        prediction = restorer.predictor.predict(lr.pixels)
         inner = window.inside(around)
-        rows, cols = inner.slices()
-        fine = inner.scaled(scale).slices()
-        here = Raster(lr.pixels[:, rows, cols], lr.mask[rows, cols], lr.bands, lr.unit, lr.valid_range)
-        if not lr.mask.any():
-            nothing = np.full((scene.shape[0], window.height * scale, width * scale), np.nan, np.float32)
-            left = np.full((scene.shape[0], window.height, width), np.nan, np.float32) if residual else None
-            yield Band(window, here, nothing, nothing, left)
-            continue
-        restored = restorer.restore(lr.pixels, lr.mask)
-        left = None
-        if residual:
-            delivered = scene.encoding.decode(scene.encoding.encode(np.nan_to_num(restored.sr)))
-            left = residual_of(restorer, lr, delivered, enlarge_mask(lr.mask, restorer.operator.scale))[:, rows, cols]
-        yield Band(window, here, restored.sr[(slice(None), *fine)], restored.half_width[(slice(None), *fine)], left)
+        fine = (slice(None), *inner.scaled(scale).slices())
+        yield band, _Piece(window, _cut(lr, inner), prediction.mean[fine], restorer.spread_of(prediction)[fine])
+
+
+def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
+    """Give each band with what its projection needs around it, from one passage of the rows through the network; reading runs ahead."""
+    if not bands:
+        return
+    channels, height, width = scene.shape
+    slabs = _slabs(max(0, bands[0].row - restorer.margin), height, width)
+    flow = _Passage(restorer, channels, slabs[0].row, height)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(_read_filled, restorer, scene, slabs[0])
+        for band in bands:
+            window = band.grown(restorer.projection_reach, height, width)
+            while flow.done < window.row + window.height:
+                lr = coming.result()
+                slabs.pop(0)
+                if slabs:
+                    coming = reader.submit(_read_filled, restorer, scene, slabs[0])
+                flow.feed(lr)
+            yield band, flow.piece(window)
+
+
+def _slabs(first: int, height: int, width: int) -> list[Window]:
+    """List the windows that are read, from a row to the last one."""
+    rows = band_height(width)
+    return [Window(row, 0, min(rows, height - row), width) for row in range(first, height, rows)]
+
+
+class _Passage:
+    """An image's rows on their way through the network, and those that wait to be projected.
+
+    Attributes
+    ----------
+    done : row of the image (LR) up to which mean and spread are there.
+    """
+
+    def __init__(self, restorer: Restorer, channels: int, first: int, height: int) -> None:
+        self._restorer, self._height = restorer, height
+        self._flow = restorer.predictor.stream(channels)
+        self._fed = self.done = first
+        self._lr: list[tuple[int, Raster]] = []
+        self._out: list[tuple[int, Float32Array, Float32Array]] = []
+
+    def feed(self, lr: Raster) -> None:
+        """Take the next rows, holes filled."""
+        from sr_core.inference import fed_rows
+
+        self._lr.append((self._fed, lr))
+        rows, width = lr.mask.shape
+        for row in range(0, rows, step := fed_rows(width)):
+            part = lr.pixels[:, row : row + step]
+            self._fed += part.shape[1]
+            prediction = self._flow.feed(part, self._fed == self._height)
+            if made := prediction.mean.shape[1] // self._restorer.scale:
+                self._out.append((self.done, prediction.mean, self._restorer.spread_of(prediction)))
+                self.done += made
+
+    def piece(self, window: Window) -> _Piece:
+        """Give a window of rows that are done; rows above it are let go."""
+        scale, end = self._restorer.scale, window.row + window.height
+        self._lr = [(row, lr) for row, lr in self._lr if row + lr.mask.shape[0] > window.row]
+        self._out = [part for part in self._out if part[0] + part[1].shape[1] // scale > window.row]
+        first = self._lr[0][1]
+        kept = [(slice(max(0, window.row - row), max(0, end - row)), lr) for row, lr in self._lr]
+        pixels = np.concatenate([lr.pixels[:, rows] for rows, lr in kept], axis=1)
+        mask = np.concatenate([lr.mask[rows] for rows, lr in kept])
+        raster = Raster(pixels, mask, first.bands, first.unit, first.valid_range)
+        fine = [(slice(max(0, window.row - row) * scale, max(0, end - row) * scale), mean, spread) for row, mean, spread in self._out]
+        mean = np.concatenate([mean[:, rows] for rows, mean, _ in fine], axis=1)
+        spread = np.concatenate([spread[:, rows] for rows, _, spread in fine], axis=1)
+        return _Piece(window, raster, mean, spread)
+
+
+def _read_filled(restorer: Restorer, scene: Scene, window: Window) -> Raster:
+    """Read a window, its holes filled as they are in the whole image."""
+    from sr_core.inference.predictor import FILLED
+
+    lr = scene.read(window)
+    if lr.mask.all():
+        return lr
+    _, height, width = scene.shape
+    around = window.grown(FILLED, height, width)
+    more = scene.read(around) if around != window else lr
+    rows, cols = window.inside(around).slices()
+    return Raster(restorer.predictor.fill(more.pixels, more.mask)[:, rows, cols], lr.mask, lr.bands, lr.unit, lr.valid_range)
+
+
+def _deliver(restorer: Restorer, scene: Scene, band: Window, piece: _Piece, residual: bool) -> Band:
+    """Project a band onto its measurement, one channel after the other, and cut it out."""
+    channels, scale = scene.shape[0], restorer.scale
+    inner = band.inside(piece.window)
+    rows, cols = inner.slices()
+    fine = inner.scaled(scale).slices()
+    sr = np.empty((channels, band.height * scale, band.width * scale), np.float32)
+    half_width = np.empty_like(sr)
+    left = np.empty((channels, band.height, band.width), np.float32) if residual else None
+    mask_hr = enlarge_mask(piece.lr.mask, restorer.operator.scale)
+    for c, operator in enumerate(restorer.operator.for_bands(channels)):
+        one = slice(c, c + 1)
+        delivered = restorer.delivered(piece.mean[one], piece.lr.pixels[one], operator)
+        sr[one] = delivered[(slice(None), *fine)]
+        half_width[one] = restorer.half_width(piece.spread[(one, *fine)])
+        if left is not None:
+            stored = scene.encoding.decode(scene.encoding.encode(delivered))
+            lr = Raster(piece.lr.pixels[one], piece.lr.mask, piece.lr.bands[one], piece.lr.unit, piece.lr.valid_range)
+            left[one] = residual_of(operator, lr, stored, mask_hr)[:, rows, cols]
+    return Band(band, _cut(piece.lr, inner), sr, half_width, left)
+
+
+def _cut(lr: Raster, window: Window) -> Raster:
+    rows, cols = window.slices()
+    return Raster(lr.pixels[:, rows, cols], lr.mask[rows, cols], lr.bands, lr.unit, lr.valid_range)

@@ -213,7 +213,7 @@ class _Measured:
             bicubic=self.images["bicubic"],
             sr=delivered,
             half_width=self.restored.half_width,
-            residual=residual_of(restorer, self.pair.lr, delivered, mask_hr),
+            residual=residual_of(restorer.operator, self.pair.lr, delivered, mask_hr),
             guess=guess_map(delivered, restorer.operator, mask_hr),
         )
 

@@ -13,6 +13,7 @@ from sr_core.stages.regions import enlarge_mask
 if TYPE_CHECKING:
     from sr_core.domain import Domain
     from sr_core.metrics.protocol import Protocol
+    from sr_core.operators import Operator
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Evidence
 
@@ -60,7 +61,7 @@ def evidence_of(
         bicubic=plain_bicubic(lr, restorer.scale)[:, fine_rows, fine_cols],
         mask_lr=lr.mask[rows, cols],
         mask_hr=mask[fine_rows, fine_cols],
-        residual=residual_of(restorer, lr, delivered, mask)[:, rows, cols],
+        residual=residual_of(restorer.operator, lr, delivered, mask)[:, rows, cols],
         half_width=None if half_width is None else half_width[:, fine_rows, fine_cols],
         step=step,
         valid_range=lr.valid_range,
@@ -89,13 +90,13 @@ def plain_bicubic(lr: Raster, scale: int) -> Float32Array:
     return make_operator("bicubic", scale).upscale(filled).numpy()
 
 
-def residual_of(restorer: Restorer, lr: Raster, delivered: Float32Array, mask_hr: BoolArray) -> Float32Array:
+def residual_of(operator: Operator, lr: Raster, delivered: Float32Array, mask_hr: BoolArray) -> Float32Array:
     """Give y - A z, float32 (C, h, w); pixels that are not valid take the nearest valid value before."""
     import torch
 
     z = torch.from_numpy(np.ascontiguousarray(fill_nearest(delivered, mask_hr)))
     y = torch.from_numpy(np.ascontiguousarray(fill_nearest(lr.pixels, lr.mask)))
-    return restorer.operator.residual(z.double(), y.double()).float().numpy()
+    return operator.residual(z.double(), y.double()).float().numpy()
 
 
 def worst_of(results: Sequence[tuple[CheckResult, ...]]) -> tuple[CheckResult, ...]:

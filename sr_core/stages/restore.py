@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.errors import BundleError
-from sr_core.raster import BoolArray, Float32Array, fill_nearest
+from sr_core.raster import BoolArray, Float32Array
 
 if TYPE_CHECKING:
+    from sr_core.inference import Prediction
     from sr_core.networks import SRNet
+    from sr_core.operators import Operator
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.verdict import Claim
 
@@ -93,9 +95,13 @@ class Restorer:
 
     @property
     def margin(self) -> int:
-        """LR pixels of context that a window needs on each side to come out as in the whole image."""
-        projection = self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale) if self.card.projection else 0
-        return int(self.predictor.halo + projection)
+        """LR pixels of context that a window needs on each side to come out as in the whole image, where no pixel in it is unmeasured."""
+        return self.predictor.halo + self.projection_reach
+
+    @property
+    def projection_reach(self) -> int:
+        """LR pixels around a window of the network's output that its projection depends on, and its residual."""
+        return int(self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale)) if self.card.projection else 0
 
     def restore(self, y: Float32Array, mask: BoolArray) -> Restored:
         """Upscale a measurement.
@@ -113,20 +119,47 @@ class Restorer:
             If the bundle has no spread head.
         """
         self.operator.for_bands(len(y))
-        prediction = self.predictor.predict(y, mask)
-        sr = self.project(prediction.mean, y, mask) if self.card.projection else prediction.mean
-        spread = prediction.spread
-        if spread is None:
+        filled = self.predictor.fill(y, mask)
+        prediction = self.predictor.predict(filled)
+        spread = self.spread_of(prediction)
+        return Restored(self.delivered(prediction.mean, filled, self.operator), self.half_width(spread), spread)
+
+    def spread_of(self, prediction: Prediction) -> Float32Array:
+        """Give the spread, which every model has that upscales.
+
+        Raises
+        ------
+        BundleError
+            If the bundle has no spread head.
+        """
+        if prediction.spread is None:
             raise BundleError(f"{self.bundle.folder} has no spread head", "a bundle whose spread phase has run", "Train it again.")
-        half_width = np.full_like(sr, np.nan) if self.calibration is None else self.calibration.half_width(spread)
-        return Restored(sr, half_width, spread)
+        return prediction.spread
+
+    def half_width(self, spread: Float32Array) -> Float32Array:
+        """Give the half-width of the interval, NaN where there is no calibration."""
+        return np.full_like(spread, np.nan) if self.calibration is None else self.calibration.half_width(spread)
+
+    def delivered(self, mean: Float32Array, filled: Float32Array, operator: Operator) -> Float32Array:
+        """Give what is delivered of the network's output: projected onto the measurement, if this bundle projects.
+
+        Parameters
+        ----------
+        mean, filled : float32 (C, s h, s w) and (C, h, w), physical unit; every pixel of the measurement filled.
+        operator : the degradation of these bands.
+        """
+        if not self.card.projection:
+            return mean
+        import torch
+
+        image, y = (torch.from_numpy(np.ascontiguousarray(array)) for array in (mean, filled))
+        return operator.project(image, y, self.card.valid_range, self.card.step).numpy()
 
     def project(self, sr: Float32Array, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""
         import torch
 
-        filled = torch.from_numpy(np.ascontiguousarray(fill_nearest(y, mask)))
-        image = torch.from_numpy(np.ascontiguousarray(sr))
+        image, filled = (torch.from_numpy(np.ascontiguousarray(array)) for array in (sr, self.predictor.fill(y, mask)))
         return self.operator.project(image, filled, self.card.valid_range, self.card.step).numpy()
 
     def base_of(self, net: SRNet, y: Float32Array, mask: BoolArray) -> Float32Array:
@@ -137,9 +170,9 @@ class Restorer:
         import torch
 
         card = self.card
-        filled = torch.from_numpy(np.ascontiguousarray((fill_nearest(y, mask) - np.float32(card.mean)) / np.float32(card.std)))
+        filled = self.predictor.normalised(self.predictor.fill(y, mask))
         with torch.inference_mode():
-            base = net.base(filled[None].to(self.device))[0].cpu().numpy()
+            base = net.base(filled)[0].cpu().numpy()
         physical = base * np.float32(card.std) + np.float32(card.mean)
         return self.project(physical, y, mask) if card.projection else physical
 

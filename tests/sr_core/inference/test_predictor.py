@@ -10,7 +10,9 @@ import torch
 from sr_core.bundle import Bundle, BundleCard
 from sr_core.errors import BundleError, InputError, ShapeError
 from sr_core.inference import Predictor
+from sr_core.inference.predictor import FILLED
 from sr_core.networks import Descriptor, build
+from sr_core.networks.blocks import Activation
 from sr_core.operators import make_operator
 from sr_core.raster import Float32Array, fill_nearest
 from sr_core.recipe import Recipe
@@ -148,16 +150,13 @@ def test_what_lies_under_the_mask_does_not_matter() -> None:
     assert np.array_equal(predictor.predict(one, mask).mean, predictor.predict(other, mask).mean)
 
 
-def test_margin_is_enough_for_a_window_next_to_nodata() -> None:
-    predictor, y = Predictor(_bundle(blocks=1), "float32"), _image(1, 90, 90)
-    mask = np.random.default_rng(3).random((90, 90)) > 0.6
-    whole = predictor.predict(y, mask).mean
-    top, size, margin = 40, 10, predictor.margin
-    cut = slice(top - margin, top + size + margin)
-    part = predictor.predict(y[:, cut, cut], mask[cut, cut]).mean
-    inner, place = slice(2 * margin, 2 * (margin + size)), slice(2 * top, 2 * (top + size))
-    valid = np.kron(mask[top : top + size, top : top + size], np.ones((2, 2), bool))
-    assert np.abs(part[0, inner, inner] - whole[0, place, place])[valid].max() < 1e-4
+def test_a_hole_is_filled_from_64_px_away_and_no_further() -> None:
+    predictor, y = Predictor(_bundle(), "float32"), _image(1, 3, 200)
+    mask = np.zeros((3, 200), bool)
+    mask[:, :10] = True
+    filled = predictor.fill(y, mask)
+    assert filled[0, 1, 9 + FILLED] == y[0, 1, 9]
+    assert filled[0, 1, 10 + FILLED] == np.float32(MEAN)
 
 
 def test_bad_input_is_refused_in_words() -> None:
@@ -181,22 +180,20 @@ def test_output_that_is_not_finite_is_an_error() -> None:
         Predictor(bundle, "float32").predict(_image(1, 10, 10))
 
 
-def test_large_images_are_tiled_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes: list[tuple[int, ...]] = []
-    bundle = _bundle(family="linear", base="operator")
-    predictor = Predictor(bundle, "float32")
-    call = predictor._call
+def test_a_large_image_is_computed_row_by_row_and_equals_the_whole() -> None:
+    bundle, y = _bundle(spread=True), _image(2, 40, 600)
+    assert Predictor(bundle).executor(512, 512) == "whole"
+    assert Predictor(bundle).executor(40, 600) == "rows"
+    assert Predictor(bundle, tile=64).executor(40, 40) == "tiles"
+    for precision in ("float32", "bfloat16"):
+        rows, whole = Predictor(bundle, precision).predict(y), Predictor(bundle, precision, tile=600).predict(y)
+        assert np.array_equal(rows.mean, whole.mean)
+        assert np.array_equal(rows.spread, whole.spread)
 
-    def watched(lr: torch.Tensor, with_spread: bool) -> Any:
-        shapes.append(tuple(lr.shape))
-        return call(lr, with_spread)
 
-    monkeypatch.setattr(predictor, "_call", watched)
-    predictor.predict(_image(1, 20, 512))
-    assert shapes == [(1, 1, 20, 512)]
-    shapes.clear()
-    predictor.predict(_image(1, 20, 513))
-    assert len(shapes) == 2
+def test_a_network_that_cannot_be_streamed_takes_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Activation, "windowed", False)
+    assert Predictor(_bundle()).executor(40, 600) == "tiles"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
