@@ -60,3 +60,16 @@ def settings(pairs: Sequence[str] | None, scale: int | None = None, steps: int |
     if steps is not None:
         values["training.steps"] = steps
     return values
+
+
+def memory_bytes(text: str | None) -> int | None:
+    """Read a size such as 2GB in bytes; None stays None.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    from flows.storage import read_size
+
+    return None if text is None else read_size(text, "--memory 2GB")

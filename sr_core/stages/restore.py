@@ -38,6 +38,7 @@ class Restorer:
     ----------
     folder : a bundle; with `calibration.json` it gives intervals.
     precision : "auto" (the one that was calibrated; without a calibration, bfloat16 where the device gains), "float32" or "bfloat16".
+    tile : side of the tiles in which the network runs, LR pixels; None: as the predictor sees fit.
 
     Attributes
     ----------
@@ -50,7 +51,7 @@ class Restorer:
         If the bundle cannot be read.
     """
 
-    def __init__(self, folder: Path, precision: str = "auto", device: str | None = None) -> None:
+    def __init__(self, folder: Path, precision: str = "auto", device: str | None = None, tile: int | None = None) -> None:
         from sr_core.bundle import Bundle
         from sr_core.inference import Predictor
         from sr_core.networks.precision import choose_precision, training_device
@@ -66,7 +67,7 @@ class Restorer:
         if precision == "auto" and calibration is not None:
             precision = calibration.settings.precision
         self.precision = str(choose_precision(precision, self.device)).removeprefix("torch.")
-        self.predictor = Predictor(self.bundle, self.precision, device=self.device)
+        self.predictor = Predictor(self.bundle, self.precision, tile, self.device)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
 
