@@ -8,8 +8,8 @@ from sr_core.domain import Footprint
 from sr_core.records import Source
 
 HALF_WIDTH, CODES = 4, 2  # bytes a value: in memory, in the interval picture
-ENCODING = 24  # bytes a value while the interval picture is made of the half-widths: float64 on the way to the codes
-STORE_S, INTERVAL_S = 100e-9, 200e-9  # CPU seconds a value: the picture, the interval picture
+ENCODING = 25  # bytes a value while the interval picture is made of the half-widths: float64 on the way to the codes
+STORE_S, INTERVAL_S = 80e-9, 60e-9  # CPU seconds a value: the picture, the interval picture
 
 
 def footprint(source: Source, scale: int, interval: bool) -> Footprint:

@@ -10,7 +10,7 @@ from sr_core.domain import Footprint
 from sr_core.raster import Encoding
 from sr_core.records import Source
 
-COPYING = 96 << 20  # bytes that the copy as COG holds beside the cache: blocks in compression, overviews of a row of blocks
+COPYING = 32 << 20  # bytes that the copy as COG holds beside the cache: blocks in compression, overviews of a row of blocks
 STORE_S = 50e-9  # CPU seconds a value: encoded, written, read again, compressed
 
 

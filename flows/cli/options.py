@@ -31,7 +31,10 @@ Scale = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option("--steps", help="Training steps.  \\[default: the domain's]", show_default=False)]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with 3 where the result is not promoted, or the verdict is not a pass or a warning.")
+    bool,
+    typer.Option(
+        "--strict", help="Exit with 3 where the result is not promoted, an image is refused, or a verdict is not a pass or a warning."
+    ),
 ]
 ApprovedBy = Annotated[
     str | None,

@@ -25,6 +25,7 @@ PREDICTED = 8  # bytes a SR value: mean and spread, float32
 RESTORED = 12  # bytes a SR value: image, half-width and spread, float32
 SCALED = 24  # bytes a SR value: mean, image, spread and half-width, and the half-width in float64 on its way
 STORED = 36  # bytes a SR value: image and half-width made contiguous, and the image in float64 on its way to the file
+KEPT_BELOW = 32 << 20  # bytes: glibc keeps freed blocks up to this size for the process, and gives larger ones back
 CHECKING = 64  # bytes a SR value of a window that is checked: float64 images, their residuals, the bicubic beside them
 
 
@@ -40,6 +41,7 @@ class BandWork:
     checked_values : LR values (pixels times bands) of the windows that are checked in the written file.
     peak_bytes : memory of a band in work, at most, beside what reader and writer hold.
     checking_bytes : the same while the written file is checked.
+    kept_bytes : what the process keeps of it when no band is in work any more.
     """
 
     executor: str
@@ -49,6 +51,7 @@ class BandWork:
     checked_values: int
     peak_bytes: int
     checking_bytes: int
+    kept_bytes: int
 
 
 def band_work(restorer: Restorer, source: Source) -> BandWork:
@@ -60,16 +63,19 @@ def band_work(restorer: Restorer, source: Source) -> BandWork:
     each = [works[w.height, w.width] for w in grown]
     largest = max(range(len(bands)), key=lambda i: grown[i].height)
     windows = [Window(b.row, c, b.height, min(WINDOW, width - c)) for b in bands for c in range(0, width, WINDOW)]
-    chosen = [w.grown(restorer.margin, height, width) for w in windows[:: max(1, -(-len(windows) // CHECKED))]]
-    areas = [w.height * w.width for w in chosen]
+    chosen = windows[:: max(1, -(-len(windows) // CHECKED))]
+    around = [w.grown(restorer.margin, height, width) for w in chosen]
+    peak = _peak(restorer, channels, grown[largest], bands[largest], len(bands) > 1, max(work.largest for work in each))
+    array = 4 * channels * grown[largest].height * grown[largest].width * restorer.scale**2
     return BandWork(
         executor="tiles" if any(work.executor == "tiles" for work in each) else "whole",
         bands=len(bands),
         passes=sum(work.passes for work in each),
         network_pixels=sum(work.pixels for work in each),
-        checked_values=channels * sum(areas),
-        peak_bytes=_peak(restorer, channels, grown[largest], bands[largest], len(bands) > 1, max(work.largest for work in each)),
-        checking_bytes=CHECKING * channels * max(areas) * restorer.scale**2,
+        checked_values=channels * sum(w.height * w.width for w in chosen),
+        peak_bytes=peak,
+        checking_bytes=CHECKING * channels * max(w.height * w.width for w in around) * restorer.scale**2,
+        kept_bytes=peak if array < KEPT_BELOW else 0,
     )
 
 

@@ -175,7 +175,7 @@ def forecast(
         seconds=seconds,
         cpu_seconds=cpu,
         probed=pace.probed,
-        peak_bytes=base + max(held.memory + max(work.peak_bytes, work.checking_bytes), held.finishing),
+        peak_bytes=base + max(held.memory + max(work.peak_bytes, work.checking_bytes), held.finishing + work.kept_bytes),
         output_bytes=held.output,
         working_bytes=held.working,
         free_bytes=free_bytes(target),
