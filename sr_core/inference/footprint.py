@@ -12,7 +12,7 @@ import torch
 from sr_core.inference.predictor import WHOLE, Predictor
 from sr_core.inference.tiles import tiles
 from sr_core.networks import SRNet
-from sr_core.networks.blocks import Activation, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale, _Parallel
+from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale
 
 FLOAT32 = 4  # bytes
 WIDE = {"softplus": 5}  # values that an activation holds at once, where it is more than its input and its output
@@ -91,7 +91,7 @@ def _live(block: Block, inputs: int) -> tuple[float, int]:
             return WIDE.get(block.kind, 2) * inputs, inputs
         case Sequence():
             return _live_in_sequence(block, inputs)
-        case _Parallel():
+        case Add() | Concat():
             return _live_in_parallel(block, inputs)
         case _:
             raise TypeError(f"{type(block).__name__} is a kind of block whose memory is not known")
@@ -106,7 +106,7 @@ def _live_in_sequence(block: Sequence, inputs: int) -> tuple[float, int]:
     return peak, maps
 
 
-def _live_in_parallel(block: _Parallel, inputs: int) -> tuple[float, int]:
+def _live_in_parallel(block: Add | Concat, inputs: int) -> tuple[float, int]:
     peak, held, outputs = 0.0, 0.0, 0
     for step in block.steps():
         live, maps = _live(step, inputs)
