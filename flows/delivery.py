@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.naming import stem_and_suffix
 from sr_core.domain import Domain
 from sr_core.log import Log
 from sr_core.records import Digest, Source, UpscaleRef
 from sr_core.workspace import Workspace, folder_sha256
 
-VERSION = 1
-KEPT_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".dcm")  # formats that are written as they were read
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,10 @@ class Delivered:
     verdict: str
 
 
-def output_name(source: Source, scale: int) -> str:
+def output_name(source: Source, scale: int, domain: str = "") -> str:
     """Give the file name (for a series: folder name) of an upscaled image: `scene.tif` at x2 becomes `scene_x2.tif`."""
-    path = source.path
-    if path.is_dir() and path.suffix != ".SAFE":
-        return f"{path.name}_x{scale}"
-    suffix = path.suffix if path.suffix.lower() in KEPT_SUFFIXES else ".tif"
-    return f"{path.stem}_x{scale}{suffix}"
+    stem, suffix = stem_and_suffix(source, domain)
+    return f"{stem}_x{scale}{suffix}"
 
 
 def deliver(domain: Domain, source: Source, bundle: Path, bundle_hash: Digest, *, workspace: Workspace, log: Log) -> Delivered:
@@ -40,7 +37,7 @@ def deliver(domain: Domain, source: Source, bundle: Path, bundle_hash: Digest, *
         from sr_core.stages.upscale import upscale
 
         restorer = Restorer(bundle)
-        made = upscale(domain, source, restorer, folder / output_name(source, restorer.scale), log=log)
+        made = upscale(domain, source, restorer, folder / output_name(source, restorer.scale, domain.name), log=log)
         files = tuple(file.path.relative_to(folder) for file in made.files)
         return UpscaleRef(
             path=folder, hash=folder_sha256(folder), made_from=(source.sha256, bundle_hash), files=files, status=made.verdict.sentence

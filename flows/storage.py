@@ -71,7 +71,7 @@ def _remove(result: Result) -> bool:
     return True
 
 
-def read_size(text: str) -> int:
+def read_size(text: str, example: str = "--max 50GB") -> int:
     """Read a size such as 50GB, 1.5T or 800 MB (powers of 1000) in bytes.
 
     Raises
@@ -81,7 +81,7 @@ def read_size(text: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
     if match is None:
-        raise InputError(f"size {text!r}", "a number and a unit", "For instance: --max 50GB")
+        raise InputError(f"size {text!r}", "a number and a unit", f"For instance: {example}")
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 

@@ -56,6 +56,25 @@ class OutputPlan:
     overwrite: bool = False
 
 
+@dataclass(frozen=True)
+class Footprint:
+    """What reading an image and storing its upscaled version takes, apart from the windows that are in work.
+
+    Attributes
+    ----------
+    memory : bytes that reader and writer hold at most while windows are written.
+    finishing : bytes that they hold at most at the end, when no window is in work any more (`memory` included).
+    output, working : bytes on disk at most: of the finished files, and of those that are gone again at the end.
+    cpu_s : CPU seconds of storing, on a middling core.
+    """
+
+    memory: int
+    finishing: int
+    output: int
+    working: int
+    cpu_s: float
+
+
 class Domain(Protocol):
     """One kind of imagery: how it is found, read, written, split, degraded and checked."""
 
@@ -81,6 +100,9 @@ class Domain(Protocol):
 
     def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
         """Start writing the upscaled version of an image in its own format."""
+
+    def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
+        """Say what reading and storing an image takes, from its record alone; for the forecast that is given before the start."""
 
     def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
         """Decide what trains, validates, calibrates and tests; no group on two sides."""

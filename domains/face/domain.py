@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.log import Log
 from sr_core.recipe import Recipe
 from sr_core.records import Refusal, Source, Split
@@ -58,6 +58,12 @@ class FaceDomain:
         from domains.face.write import FaceWriter
 
         return FaceWriter(like, plan)
+
+    def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
+        """Say what reading and storing a picture takes; a picture has no residual file."""
+        from domains.common.picture_footprint import footprint
+
+        return footprint(source, scale, interval)
 
     def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
         """Split by person."""

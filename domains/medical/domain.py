@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.log import Log
 from sr_core.recipe import Recipe
 from sr_core.records import Refusal, Source, Split
@@ -62,6 +62,12 @@ class MedicalDomain:
         from domains.medical.write import DicomWriter
 
         return DicomWriter(like, plan)
+
+    def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
+        """Say what reading and storing a slice or a series takes."""
+        from domains.medical.footprint import footprint
+
+        return footprint(source, scale, interval, residual)
 
     def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
         """Split by patient."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.recipe import Recipe
 from sr_core.records import Refusal, Source, Split
 
@@ -45,6 +45,12 @@ class Satellite:
         from domains.satellite.write import CogWriter
 
         return CogWriter(like, plan)
+
+    def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
+        """Say what reading and storing a scene takes."""
+        from domains.satellite.footprint import footprint
+
+        return footprint(source, scale, interval, residual)
 
     def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
         """Split by place."""

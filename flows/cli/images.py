@@ -8,20 +8,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli import options
-from sr_core.errors import InputError, OutputError
+from sr_core.errors import SRError
 
 if TYPE_CHECKING:
-    from sr_core.stages.upscale import Upscaled
+    from flows.batch import Done, Job
+    from flows.upscaling import Outcome, Request
 
 NOT_TRUSTED = 3
+Images = Annotated[
+    list[Path], typer.Argument(help="Files and folders with your images; - for a list on standard input.", show_default=False)
+]
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out", "-o", metavar="FILE|FOLDER|PATTERN", show_default=False,
+        help="Where results go: a file; a folder; or a pattern with the fields {stem}, {name}, {suffix}, {scale}, {model}, {parent} "
+        "(folders below the given one) and {hash}.",
+    ),
+]  # fmt: skip
 
 
 def upscale(
     domain: options.Domain,
-    paths: options.Paths,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="File to write; a folder where more than one image is given.", show_default=False)
-    ],
+    paths: Images,
+    out: Out,
+    null: Annotated[bool, typer.Option("--null", "-0", help="The list on standard input has NULs (find -print0).")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done, in which time and with what.")] = False,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="NAME@ALIAS or NAME/NUMBER.  \\[default: sr-DOMAIN@champion]", show_default=False),
@@ -33,72 +45,118 @@ def upscale(
     residual: Annotated[bool, typer.Option("--residual", help="Write the residual (measurement minus degraded result) as well.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is at the output.")] = False,
     precision: Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16; on a GPU float16, too.")] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            show_default=False,
+            help="Memory that the process may take, for instance 2GB; images that need more are refused.  \\[default: what is available]",
+        ),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option("--tile", min=32, help="Side of the network's tiles, LR pixels: smaller takes less memory.", show_default=False),
+    ] = None,
     workspace: options.WorkspaceFolder = None,
     json: options.Json = False,
     strict: options.Strict = False,
 ) -> None:
     """Upscale images into their own file format, with an interval for every pixel and a verdict.
 
-    Images are read and written in windows, so they may be larger than memory. Nothing appears at the output before all
-    of it is written.
+    Time, memory and disk are said before the start, from a probe of two seconds; what does not fit is refused. Images are
+    read and written in windows. Nothing appears at an output before all of it is written, and one bad image never stops
+    the others.
 
     Examples
     --------
       sr upscale satellite scene.tif --out scene_x2.tif
 
+      sr upscale satellite archive/ --out 'sr/{parent}/{stem}_x{scale}{suffix}' --dry-run
+
+      find archive -name '*.tif' -print0 | sr upscale satellite - -0 --out 'sr/{stem}_{hash}{suffix}' --memory 4GB
+
       sr upscale medical ct_series/ --out ct_series_x2/ --model sr-medical@challenger
+
+      sr upscale face portraits/ --out enhanced/ --strict --json
+
+      sr upscale photo a.jpg b.png --out 'larger/{name}_x{scale}{suffix}' --bundle my_bundle/
+
+    Exit codes: 0 all that was asked for is done; 2 (1 where the fault is ours) nothing could be done, or an image that was given by
+    name or begun could not, while the others were; files below a folder that are no usable images are said, and change
+    nothing; 3 with --strict, where anything was refused or a verdict is not a pass or a warning.
     """
+    import sys
+
     from flows import environment
-    from flows.cli.lookup import registered_folder
     from flows.cli.output import print_json
     from flows.console import RichLog
-    from flows.domains import load_domain
-    from sr_core.log import Log
+    from flows.upscaling import Outcome, Request, run
 
-    kind = load_domain(domain, upscaling_only=True)
-    log: Log
+    request = Request(
+        domain=domain, paths=tuple(paths), out=out, workspace=environment.workspace_folder(workspace), null=null, dry_run=dry_run,
+        model=model, bundle=bundle, interval=interval, residual=residual, overwrite=overwrite, precision=precision,
+        memory=options.memory_bytes(memory), tile=tile,
+    )  # fmt: skip
+    outcome = Outcome()
     with RichLog() as log:
-        sources, refusals = kind.discover([path.expanduser() for path in paths], log)
-        for refusal in refusals:
-            log.say(f"refused {refusal.path}: {refusal.sentence}")
-        if not sources:
-            reason = refusals[0].sentence if refusals else "No image lies there."
-            raise InputError(f"nothing to upscale in {', '.join(map(str, paths))}", f"images that the {domain} domain reads", reason)
-        folder = bundle or registered_folder(model or f"sr-{domain}@champion", environment.workspace_folder(workspace))
-        from flows.delivery import output_name
-        from sr_core.stages.restore import Restorer
-        from sr_core.stages.upscale import upscale as run_upscale
-
-        restorer = Restorer(folder, precision)
-        if restorer.precision in restorer.refused:
-            log.say(
-                f"upscale: {restorer.precision} was measured and refused for this model (sr models gate-precision); it is run all the same"
-            )
-        many = len(sources) > 1 or (out.is_dir() and not sources[0].path.is_dir())
-        _place(out if many else out.parent)
-        made: list[Upscaled] = []
-        for source in sources:
-            target = out / output_name(source, restorer.scale) if many else out
-            made.append(run_upscale(kind, source, restorer, target, log=log, interval=interval, residual=residual, overwrite=overwrite))
+        try:
+            run(request, outcome, log, sys.stdin.buffer)
+        except SRError as error:
+            if json:
+                fault = {"error": type(error).__name__, "sentence": str(error)}
+                print_json({**_document(request, outcome), "error": fault})
+            raise
     if json:
-        print_json(
-            {
-                "images": [{"files": [{"role": f.role, "path": f.path} for f in one.files], "verdict": one.verdict} for one in made],
-                "refusals": refusals,
-            }
-        )
+        print_json(_document(request, outcome))
+    elif dry_run:
+        _print_plan(outcome.jobs)
     else:
-        for one in made:
-            typer.echo(one.verdict.sentence)
-            for file in one.files:
-                typer.echo(f"  {file.role:9} {file.path}")
-        typer.echo(made[0].verdict.claim.text)
-    if strict and (refusals or any(one.verdict.status in ("abstain", "fail") for one in made)):
-        raise typer.Exit(NOT_TRUSTED)
+        _print_done(outcome.done)
+    untrusted = outcome.refusals or any(one.made.verdict.status in ("abstain", "fail") for one in outcome.done)
+    code = outcome.exit_code or (NOT_TRUSTED if strict and untrusted else 0)
+    if code:
+        raise typer.Exit(code)
 
 
-def _place(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"output folder {folder} ({error.strerror})", "a folder that can be written", "Give another --out.") from error
+def _document(request: Request, outcome: Outcome) -> dict[str, object]:
+    """Give the whole outcome as one document; images that were not begun have no files."""
+    finished = {one.job.place.target: one for one in outcome.done}
+    images = []
+    for job in outcome.jobs:
+        entry: dict[str, object] = {"input": job.place.source.path, "output": job.place.target, "forecast": job.forecast}
+        one = finished.get(job.place.target)
+        if one is not None:
+            entry["files"] = [{"role": file.role, "path": file.path} for file in one.made.files]
+            entry["verdict"] = one.made.verdict
+            entry["outcome"] = {"seconds": one.seconds, "cpu_seconds": one.cpu_seconds}
+        if one is not None or request.dry_run:
+            images.append(entry)
+    return {
+        "domain": request.domain, "model": outcome.model, "dry_run": request.dry_run, "images": images, "refusals": outcome.refusals,
+    }  # fmt: skip
+
+
+def _print_plan(jobs: list[Job]) -> None:
+    from flows.cli.output import duration_text
+    from flows.storage import size_text
+
+    for job in jobs:
+        said = job.forecast
+        lr, sr = (f"{c} x {h} x {w}" for c, h, w in (said.lr, said.sr))
+        runs = "1 run" if said.passes == 1 else f"{said.passes} runs"
+        typer.echo(f"{job.place.source.path} -> {job.place.target}")
+        typer.echo(f"  size      {lr} to {sr} (bands x rows x columns)")
+        typer.echo(f"  work      {said.bands} band{'s' if said.bands > 1 else ''} of rows, {runs} of the network ({said.executor})")
+        typer.echo(f"  time      {duration_text(said.seconds)} ({said.cpu_seconds:.1f} CPU s){'' if said.probed else ', not measured'}")
+        typer.echo(f"  memory    up to {size_text(said.peak_bytes)}")
+        disk = f"{size_text(said.output_bytes)}, while working {size_text(said.working_bytes)} more"
+        typer.echo(f"  disk      up to {disk}; {size_text(said.free_bytes)} free")
+
+
+def _print_done(done: list[Done]) -> None:
+    for one in done:
+        typer.echo(one.made.verdict.sentence)
+        for file in one.made.files:
+            typer.echo(f"  {file.role:9} {file.path}")
+    typer.echo(done[0].made.verdict.claim.text)

@@ -1,7 +1,7 @@
 """The `sr` command: its groups, and what a failure looks like to a person.
 
-Exit codes: 0 done, 1 our fault, 2 yours (input, argument, place), 3 abstained or not promoted where asked to be strict,
-130 interrupted.
+Exit codes: 0 done, 1 our fault, 2 yours (input, argument, place), 3 abstained, refused or not promoted where asked to be strict,
+130 interrupted. 1 and 2 also where some of many images could not be done while the others were.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ app = typer.Typer(
         "[bold]sr upscale satellite scene.tif --out scene_x2.tif[/]  applies the champion.\n\n"
         "Results lie in the workspace: --workspace, or $SR_WORKSPACE, or ./var. What was done before is not done again."
     ),
-    epilog="Exit codes: 0 done, 1 our fault, 2 yours, 3 abstained or not promoted with --strict, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 our fault, 2 yours, 3 abstained, refused or not promoted with --strict, 130 interrupted. "
+    "With many images, sr upscale gives 1 or 2 also where some could not be done while the others were.",
 )
 
 

@@ -34,7 +34,10 @@ Scale = Annotated[
 ]
 Steps = Annotated[int | None, typer.Option("--steps", help="Training steps.  \\[default: the domain's]", show_default=False)]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Exit with 3 where the result is not promoted, or the verdict is not a pass or a warning.")
+    bool,
+    typer.Option(
+        "--strict", help="Exit with 3 where the result is not promoted, an image is refused, or a verdict is not a pass or a warning."
+    ),
 ]
 ApprovedBy = Annotated[
     str | None,
@@ -63,3 +66,16 @@ def settings(pairs: Sequence[str] | None, scale: int | None = None, steps: int |
     if steps is not None:
         values["training.steps"] = steps
     return values
+
+
+def memory_bytes(text: str | None) -> int | None:
+    """Read a size such as 2GB in bytes; None stays None.
+
+    Raises
+    ------
+    InputError
+        If it is not one.
+    """
+    from flows.storage import read_size
+
+    return None if text is None else read_size(text, "--memory 2GB")

@@ -38,6 +38,16 @@ def print_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> None:
         typer.echo("  " + "   ".join(cells).rstrip())
 
 
+def duration_text(seconds: float) -> str:
+    """Give a time in words: "less than 2 s", "about 45 s", "about 4 min", "about 2 h 10 min"."""
+    if seconds < 2:
+        return "less than 2 s"
+    if seconds < 100:
+        return f"about {seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"about {minutes} min" if minutes < 100 else f"about {minutes // 60} h {minutes % 60} min"
+
+
 def print_rows(rows: Sequence[Row], protocol: str) -> None:
     """Print a method table with gains over bicubic."""
     first = rows[0].psnr_db

@@ -41,6 +41,7 @@ class Restorer:
     folder : a bundle; with `calibration.json` it gives intervals.
     precision : "auto" (the one that was calibrated; without a calibration, bfloat16 where the device gains; never one that was measured
         and refused), "float32", "bfloat16" or, on CUDA, "float16".
+    tile : side of the tiles in which the network runs, LR pixels; None: as the predictor sees fit.
 
     Attributes
     ----------
@@ -54,7 +55,7 @@ class Restorer:
         If the bundle cannot be read.
     """
 
-    def __init__(self, folder: Path, precision: str = "auto", device: str | None = None) -> None:
+    def __init__(self, folder: Path, precision: str = "auto", device: str | None = None, tile: int | None = None) -> None:
         from sr_core.bundle import Bundle
         from sr_core.inference import Predictor
         from sr_core.networks.precision import choose_precision, training_device
@@ -73,7 +74,7 @@ class Restorer:
         if precision == "auto" and calibration is not None and calibration.settings.precision not in self.refused:
             precision = calibration.settings.precision
         self.precision = str(choose_precision(precision, self.device, self.refused)).removeprefix("torch.")
-        self.predictor = Predictor(self.bundle, self.precision, device=self.device)
+        self.predictor = Predictor(self.bundle, self.precision, tile, self.device)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
 

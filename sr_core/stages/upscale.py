@@ -86,7 +86,7 @@ def upscale(
     )
     with ExitStack() as stack:
         scene = stack.enter_context(domain.open(source))
-        _check_scene(scene, restorer)
+        check_fits(scene, restorer)
         writer = stack.enter_context(domain.create(source, plan))
         seen = _write(scene, writer, restorer, plan, source.path.name, log)
         if not seen:
@@ -119,7 +119,8 @@ def _check_target(source: Source, target: Path, overwrite: bool) -> None:
         raise OutputError(f"output {target} exists", "a free place", "Give another --out, or --overwrite.")
 
 
-def _check_scene(scene: Scene, restorer: Restorer) -> None:
+def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
+    """Refuse an image, or the record of one, in another unit or with other bands than the model's."""
     card = restorer.card
     if scene.unit != card.unit:
         raise UnitError(

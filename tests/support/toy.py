@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from sr_core.domain import OutputPlan, Sensitivity
+from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.errors import InputError
 from sr_core.log import Log, Silent
 from sr_core.operators import Operator, make_operator
@@ -135,6 +135,10 @@ class ToyDomain:
 
     def create(self, like: Source, plan: OutputPlan) -> ToyWriter:
         return ToyWriter(like, plan)
+
+    def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
+        values = int(np.prod(source.shape)) * scale**2
+        return Footprint(memory=6 * values, finishing=6 * values, output=6 * values, working=0, cpu_s=0.0)
 
     def split(self, sources: Sequence[Source], scale: int, gap: int, seed: int) -> Split:
         return split_by_group(sources, scale=scale, gap=gap, seed=seed, patch=33 * scale, group_word="place")

@@ -1,0 +1,84 @@
+"""The images that a person gave: files, folders, or a list on standard input. What is missing or unusable is refused one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from sr_core.errors import InputError
+from sr_core.records import Refusal, Source
+
+if TYPE_CHECKING:
+    from sr_core.domain import Domain
+    from sr_core.log import Log
+
+STANDARD_INPUT = Path("-")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was found: images, refusals, and the paths that are there; `asked` are the refusals of paths given by name."""
+
+    sources: tuple[Source, ...]
+    refusals: tuple[Refusal, ...]
+    asked: tuple[Refusal, ...]
+    given: tuple[Path, ...]
+
+
+def expand(paths: Sequence[Path], stream: BinaryIO, null: bool) -> list[Path]:
+    """Put the list on standard input in the place of `-`: a path a line, or with a NUL after each where `null`.
+
+    Raises
+    ------
+    InputError
+        If `-` is given twice, or the list is empty.
+    """
+    if paths.count(STANDARD_INPUT) > 1:
+        raise InputError("- twice", "standard input once", "Give - once.")
+    made: list[Path] = []
+    for path in paths:
+        made += _listed(stream, null) if path == STANDARD_INPUT else [path.expanduser()]
+    return made
+
+
+def _listed(stream: BinaryIO, null: bool) -> list[Path]:
+    entries = stream.read().split(b"\0" if null else b"\n")
+    paths = [Path(os.fsdecode(entry)) for entry in (e if null else e.removesuffix(b"\r") for e in entries) if entry]
+    if not paths:
+        raise InputError("an empty list on standard input", "a path a line", "For instance: find scenes -name '*.tif' | sr upscale ... -")
+    return paths
+
+
+def gather(domain: Domain, paths: Sequence[Path], log: Log) -> Inputs:
+    """Find the images among the given paths; a path that is not there is one refusal among others."""
+    present: list[Path] = []
+    refusals: list[Refusal] = []
+    for path in paths:
+        fault = _fault(path)
+        if fault is None:
+            present.append(path)
+        else:
+            refusals.append(Refusal(path=_shown(path), error=type(fault).__name__, sentence=str(fault)))
+    sources, unusable = domain.discover(present, log) if present else ([], [])
+    named = {path.resolve() for path in present if not path.is_dir()}
+    asked = [*refusals, *(r for r in unusable if r.path.resolve() in named)]
+    return Inputs(tuple(sources), (*refusals, *unusable), tuple(asked), tuple(present))
+
+
+def _fault(path: Path) -> InputError | None:
+    try:
+        path.stat()
+    except ValueError:
+        return InputError(f"{_shown(path)} is no path", "a file or a folder", "Check the list: is it separated by NUL (--null)?")
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
+        return InputError(f"{_shown(path)} {reason}", "a file or a folder", "Check the path.")
+    return None
+
+
+def _shown(path: Path) -> Path:
+    """Give a path as records can hold it: bytes that are no UTF-8 become question marks."""
+    return Path(os.fsencode(path).decode(errors="replace").replace("\ufffd", "?"))
