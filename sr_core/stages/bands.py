@@ -74,12 +74,17 @@ def restore_bands(restorer: Restorer, scene: Scene, *, start: int = 0, residual:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Rows of an image (`window`, LR grid) with what the network says of them: the measurement, holes filled, mean and spread."""
+    """Rows of an image (`window`, LR grid): the measurement, holes filled, and mean and spread in parts, one below the other."""
 
     window: Window
     lr: Raster
-    mean: Float32Array
-    spread: Float32Array
+    mean: tuple[Float32Array, ...]
+    spread: tuple[Float32Array, ...]
+
+    def channel(self, number: int) -> tuple[Float32Array, Float32Array]:
+        """Give mean and spread of one channel, (1, s h, s W)."""
+        mean, spread = (np.concatenate([part[number] for part in parts])[None] for parts in (self.mean, self.spread))
+        return mean, spread
 
 
 def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
@@ -92,7 +97,7 @@ def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterat
         prediction = restorer.predictor.predict(lr.pixels)
         inner = window.inside(around)
         fine = (slice(None), *inner.scaled(scale).slices())
-        yield band, _Piece(window, _cut(lr, inner), prediction.mean[fine], restorer.spread_of(prediction)[fine])
+        yield band, _Piece(window, _cut(lr, inner), (prediction.mean[fine],), (restorer.spread_of(prediction)[fine],))
 
 
 def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
@@ -101,18 +106,18 @@ def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[
         return
     channels, height, width = scene.shape
     slabs = _slabs(max(0, bands[0].row - restorer.margin), height, width)
-    flow = _Passage(restorer, channels, slabs[0].row, height)
+    passage = _Passage(restorer, channels, slabs[0].row, height)
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(_read_filled, restorer, scene, slabs[0])
         for band in bands:
             window = band.grown(restorer.projection_reach, height, width)
-            while flow.done < window.row + window.height:
+            while passage.done < window.row + window.height:
                 lr = coming.result()
                 slabs.pop(0)
                 if slabs:
                     coming = reader.submit(_read_filled, restorer, scene, slabs[0])
-                flow.feed(lr)
-            yield band, flow.piece(window)
+                passage.feed(lr)
+            yield band, passage.piece(window)
 
 
 def _slabs(first: int, height: int, width: int) -> list[Window]:
@@ -159,11 +164,13 @@ class _Passage:
         kept = [(slice(max(0, window.row - row), max(0, end - row)), lr) for row, lr in self._lr]
         pixels = np.concatenate([lr.pixels[:, rows] for rows, lr in kept], axis=1)
         mask = np.concatenate([lr.mask[rows] for rows, lr in kept])
-        raster = Raster(pixels, mask, first.bands, first.unit, first.valid_range)
-        fine = [(slice(max(0, window.row - row) * scale, max(0, end - row) * scale), mean, spread) for row, mean, spread in self._out]
-        mean = np.concatenate([mean[:, rows] for rows, mean, _ in fine], axis=1)
-        spread = np.concatenate([spread[:, rows] for rows, _, spread in fine], axis=1)
-        return _Piece(window, raster, mean, spread)
+        fine = [slice(max(0, window.row - row) * scale, max(0, end - row) * scale) for row, _, _ in self._out]
+        return _Piece(
+            window,
+            Raster(pixels, mask, first.bands, first.unit, first.valid_range),
+            tuple(mean[:, rows] for rows, (_, mean, _) in zip(fine, self._out, strict=True)),
+            tuple(spread[:, rows] for rows, (_, _, spread) in zip(fine, self._out, strict=True)),
+        )
 
 
 def _read_filled(restorer: Restorer, scene: Scene, window: Window) -> Raster:
@@ -192,9 +199,10 @@ def _deliver(restorer: Restorer, scene: Scene, band: Window, piece: _Piece, resi
     mask_hr = enlarge_mask(piece.lr.mask, restorer.operator.scale)
     for c, operator in enumerate(restorer.operator.for_bands(channels)):
         one = slice(c, c + 1)
-        delivered = restorer.delivered(piece.mean[one], piece.lr.pixels[one], operator)
+        mean, spread = piece.channel(c)
+        delivered = restorer.delivered(mean, piece.lr.pixels[one], operator)
         sr[one] = delivered[(slice(None), *fine)]
-        half_width[one] = restorer.half_width(piece.spread[(one, *fine)])
+        half_width[one] = restorer.half_width(spread[(slice(None), *fine)])
         if left is not None:
             stored = scene.encoding.decode(scene.encoding.encode(delivered))
             lr = Raster(piece.lr.pixels[one], piece.lr.mask, piece.lr.bands[one], piece.lr.unit, piece.lr.valid_range)
