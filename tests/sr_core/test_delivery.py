@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from domains.common.delivery import Delivery
+from sr_core.delivery import Delivery
 from sr_core.errors import OutputError
 
 
@@ -43,15 +42,16 @@ def test_target_that_appears_meanwhile_is_kept(source: Path, tmp_path: Path) -> 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png", "out.png"]
 
 
-def test_another_run_at_work_is_left_alone(source: Path, tmp_path: Path) -> None:
+def test_one_run_works_on_a_target(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "out[1].png"
-    busy = tmp_path / ".out[1].png.x.partial"
-    busy.mkdir()
-    with FileLock(str(busy / "lock")):
-        Delivery(source, target).discard()
-        assert busy.exists()
-    Delivery(source, target).discard()
-    assert not busy.exists()
+    with Delivery(source, target, key="a" * 32) as first:
+        for key in ("a" * 32, "b" * 32, ""):
+            with pytest.raises(OutputError, match="is being written by another run"):
+                Delivery(source, target, key=key)
+        assert first.folder.exists()
+        with Delivery(source, tmp_path / "out.png"):
+            pass
+    assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
 
 
 def test_link_to_the_input_is_refused(source: Path, tmp_path: Path) -> None:
