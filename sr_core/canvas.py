@@ -6,7 +6,6 @@ are on the disk and a line of the journal, with a checksum of them, is there, to
 
 from __future__ import annotations
 
-import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from sr_core.delivery import flush
 from sr_core.errors import DeliveryError, OutputError, ShapeError
+from sr_core.journal import Line, checksum, opened, sealed
 from sr_core.raster import BoolArray, Encoding, Float32Array, Window, cache_blocks
 
 Stored = npt.NDArray[Any]
@@ -64,17 +64,6 @@ class Layout:
         return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in self.files().values())
 
 
-@dataclass(frozen=True)
-class _Line:
-    """Finished rows: their number (LR rows), checksums by file, and what their maker wants to know of them later."""
-
-    rows: int
-    sums: dict[str, int]
-    clipped: int
-    claimed: bool
-    note: str
-
-
 class Canvas:
     """The flat files of one upscaled image.
 
@@ -90,7 +79,7 @@ class Canvas:
 
     def __init__(self, folder: Path, layout: Layout) -> None:
         self.folder, self.layout = folder, layout
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         try:
             folder.mkdir(exist_ok=True)
             self._take_over()
@@ -172,15 +161,15 @@ class Canvas:
                 data = np.ascontiguousarray(pieces[name], kind)
                 if data.shape[1:] != shape[1:]:
                     raise ShapeError(f"{name} {data.shape}", f"(rows, {shape[1]}, {shape[2]})", "Give whole rows.")
-                sums[name] = zlib.crc32(data)
+                sums[name] = zlib.crc32(data.data)
                 with self._file(name).open("r+b") as file:
                     file.seek(first * self._row_bytes(name))
-                    file.write(data)
+                    file.write(data.data)
                     file.flush()
                     os.fsync(file.fileno())
-            line = _Line(mask.shape[0] // scale, sums, clipped, claimed, note)
+            line = Line(mask.shape[0] // scale, sums, clipped, claimed, note)
             with (self.folder / JOURNAL).open("ab") as journal:
-                journal.write(_sealed(asdict(line)))
+                journal.write(sealed(asdict(line)))
                 journal.flush()
                 os.fsync(journal.fileno())
         except OSError as error:
@@ -229,17 +218,17 @@ class Canvas:
         return shape[0] // self.layout.shape[1] * shape[1] * shape[2] * np.dtype(kind).itemsize
 
     def _take_over(self) -> None:
-        head = _sealed({"version": VERSION, "layout": asdict(self.layout)})
+        head = sealed({"version": VERSION, "layout": asdict(self.layout)})
         journal = self.folder / JOURNAL
         kept = head
         if journal.is_file():
             lines = journal.read_bytes().splitlines(keepends=True)
-            for sealed in lines[1:] if lines and lines[0] == head else []:
-                line = self._proven(sealed)
+            for text in lines[1:] if lines and lines[0] == head else []:
+                line = self._proven(text)
                 if line is None:
                     break
                 self._lines.append(line)
-                kept += sealed
+                kept += text
         for name in self.layout.files():
             self._file(name).touch()
             os.truncate(self._file(name), self.rows * self._row_bytes(name))
@@ -250,23 +239,21 @@ class Canvas:
             os.fsync(file.fileno())
         flush(self.folder)
 
-    def _proven(self, sealed: bytes) -> _Line | None:
+    def _proven(self, text: bytes) -> Line | None:
         """Give a line of the journal if it is whole, and the bytes that it speaks of are."""
         try:
-            line = _Line(**_opened(sealed))
+            line = Line(**opened(text))
         except (ValueError, TypeError):
             return None
         first = self.rows
         for name in self.layout.files():
             size = self._row_bytes(name)
-            if not self._file(name).is_file() or _checksum(self._file(name), first * size, line.rows * size) != line.sums.get(name):
+            if not self._file(name).is_file() or checksum(self._file(name), first * size, line.rows * size) != line.sums.get(name):
                 return None
         return line
 
 
-def encoded_rows(
-    encoding: Encoding, mean: Float32Array, mask: BoolArray, filler: float, extra: int = 0
-) -> tuple[Stored, int]:
+def encoded_rows(encoding: Encoding, mean: Float32Array, mask: BoolArray, filler: float, extra: int = 0) -> tuple[Stored, int]:
     """Encode an image as its rows lie in a flat file.
 
     Parameters
@@ -300,32 +287,6 @@ def row_blocks(height: int, row_bytes: int, budget: int = 64 << 20) -> Iterator[
     step = max(1, budget // max(1, row_bytes))
     for row in range(0, height, step):
         yield slice(row, min(height, row + step))
-
-
-def _sealed(body: dict[str, Any]) -> bytes:
-    text = json.dumps(body).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _opened(sealed: bytes) -> dict[str, Any]:
-    text = sealed[9:-1]
-    if not sealed.endswith(b"\n") or sealed[:9] != b"%08x " % zlib.crc32(text):
-        raise ValueError("a torn line")
-    body: dict[str, Any] = json.loads(text)
-    return body
-
-
-def _checksum(path: Path, start: int, size: int) -> int | None:
-    """Give the checksum of a piece of a file, None where it ends before."""
-    total = 0
-    with path.open("rb") as file:
-        file.seek(start)
-        while size:
-            part = file.read(min(size, 8 << 20))
-            if not part:
-                return None
-            total, size = zlib.crc32(part, total), size - len(part)
-    return total
 
 
 def _full(folder: Path, error: OSError) -> DeliveryError:

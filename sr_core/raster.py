@@ -187,7 +187,7 @@ class Encoding:
 
     def _encode_block(self, physical: npt.NDArray[np.generic], out: npt.NDArray[np.generic]) -> int:
         """Fill `out`, and count the values that do not fit."""
-        stored = physical.astype(np.float64)
+        stored = np.array(physical, np.float64)
         stored -= self.offset
         stored /= self.scale
         clipped = 0

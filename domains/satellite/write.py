@@ -13,34 +13,21 @@ from rasterio.errors import RasterioError
 from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, lasting_tags
 from domains.satellite.cog import Flat, copy_as_cog, create_template, put_together
 from domains.satellite.header import gdal_settings, open_tiff, quiet, read_header
+from domains.satellite.interval import NO_CLAIM, half_width_rows, interval_encoding
 from domains.satellite.read import measured
 from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows
 from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
 from sr_core.errors import DeliveryError, InputError, OutputError, SRError
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window, cache_blocks
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
 from sr_core.records import Source
 from sr_core.workspace import file_sha256
 
 if TYPE_CHECKING:
     from sr_core.trust.verdict import Verdict
 
-NO_CLAIM = 65535
-FINENESS = {1: 256, 2: 4}  # codes of half-width a quantisation step, by bytes of the stored type
 IMAGE, INTERVAL, VERDICT = "image", "interval", "verdict"
 MASK_ROWS = 512  # SR rows of a mask that are written at once
-
-
-def interval_encoding(encoding: Encoding) -> Encoding:
-    """Give how half-widths are stored for an image stored by `encoding`.
-
-    uint16 for 8- and 16-bit images, with 256 or 4 codes a step of the image (so up to 255 or 16383 steps; wider than that is
-    written as no claim); float32 for others. Code 65535, or NaN, means no claim.
-    """
-    fineness = FINENESS.get(np.dtype(encoding.dtype).itemsize) if encoding.is_integer else None
-    if fineness is None:
-        return Encoding("float32", 1.0, 0.0, 0.0, float("inf"))
-    return Encoding("uint16", encoding.step / fineness, 0.0, 0.0, NO_CLAIM - 1.0)
 
 
 class CogWriter:
@@ -114,7 +101,7 @@ class CogWriter:
         claimed = False
         if self.plan.interval:
             given = np.full(mean.shape, np.nan, np.float32) if half_width is None else half_width
-            rows[HALF_WIDTH], claimed = self._half_width_rows(given, mask)
+            rows[HALF_WIDTH], claimed = half_width_rows(self.interval_encoding, given, mask)
         if self.plan.residual:
             scale = self.plan.scale
             given = np.full(self._coarse(window), np.nan, np.float32) if residual is None else residual
@@ -198,24 +185,6 @@ class CogWriter:
             beside = float(np.nextafter(np.asarray(nodata, encoding.dtype), np.asarray(np.inf, encoding.dtype)))
         rows[(rows == nodata) & mask[:, None]] = np.asarray(beside).astype(encoding.dtype)
 
-    def _half_width_rows(self, half_width: Float32Array, mask: BoolArray) -> tuple[npt.NDArray[Any], bool]:
-        """Encode half-widths as the interval file stores them, and say whether there is any."""
-        encoding = self.interval_encoding
-        channels, height, width = half_width.shape
-        rows = np.empty((height, channels, width), encoding.dtype)
-        claims = False
-        for band in range(channels):
-            for values, usable, out in cache_blocks(half_width[band], mask, rows[:, band]):
-                claimed = np.isfinite(values) & usable
-                claims = claims or bool(claimed.any())
-                if not encoding.is_integer:
-                    out[...] = np.where(claimed, values, np.nan)
-                    continue
-                # Rounded up, so that storing never narrows an interval; the slack lets exact multiples stay.
-                codes = np.ceil(np.where(claimed, values, 0.0).astype(np.float64) / encoding.scale - 1e-3)
-                out[...] = np.where(claimed & (codes < NO_CLAIM), codes, NO_CLAIM)
-        return rows, claims
-
     def _make_image(self, tags: dict[str, str], place: Path) -> Path:
         header, source = self.header, self._source
         channels, height, width = self._shape(self.plan.scale)
@@ -247,9 +216,7 @@ class CogWriter:
     def _make_companion(self, role: str, rows: str, encoding: Encoding, scale: int, tags: dict[str, str], place: Path) -> Path:
         channels, height, width = self._shape(scale)
         nodata = float(NO_CLAIM) if encoding.is_integer else float("nan")
-        template = create_template(
-            self._template(role), height=height, width=width, count=channels, dtype=encoding.dtype, nodata=nodata
-        )
+        template = create_template(self._template(role), height=height, width=width, count=channels, dtype=encoding.dtype, nodata=nodata)
         with gdal_settings(), quiet():
             carry_place(self._source, template, self.header, scale)
             for number, band in enumerate(self.header.bands, 1):
@@ -276,7 +243,8 @@ class CogWriter:
         path = self._delivery.folder / "mask.raw"
         with path.open("wb") as file:
             for row in range(0, height, MASK_ROWS):
-                file.write(self.canvas.mask(Window(row, 0, min(MASK_ROWS, height - row), width)).astype(np.uint8) * np.uint8(255))
+                mask = self.canvas.mask(Window(row, 0, min(MASK_ROWS, height - row), width))
+                file.write((mask * np.uint8(255)).tobytes())
         return Flat(path, "uint8", 1, width)
 
     def _shape(self, scale: int) -> tuple[int, int, int]:

@@ -101,7 +101,9 @@ def overall_figures(notes: Sequence[BandNote], clipped: int, step: float, unit: 
             share = sum(note.above for note in notes) / values
             figures.append(_figure("whole image: residual over half a step", share, "", f"share of the values, {everywhere}"))
     if clipped:
-        figures.append(_figure("whole image: cut to the file's range", float(clipped), "values", "more than the file can hold was asked for"))
+        figures.append(
+            _figure("whole image: cut to the file's range", float(clipped), "values", "more than the file can hold was asked for")
+        )
     return tuple(figures)
 
 

@@ -161,6 +161,8 @@ def _check_scene(scene: Scene, restorer: Restorer) -> None:
         raise ShapeError(
             f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model."
         )
+    if not card.descriptor.bandwise and scene.bands != card.bands and sorted(scene.bands) == sorted(card.bands):
+        raise ShapeError(f"bands in the order {', '.join(scene.bands)}", ", ".join(card.bands), "Put them in the order of the model.")
 
 
 def _fill(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPlan, name: str, log: Log) -> None:

@@ -61,7 +61,7 @@ def replace(self, other):
 if when == "rows":
     canvas.os.fsync = at_call(9, os.fsync)
 elif when == "journal":
-    canvas._sealed = at_call(4, canvas._sealed)
+    canvas.sealed = at_call(4, canvas.sealed)
 elif when == "torn":
     canvas.Canvas.append = torn
 elif when == "build":

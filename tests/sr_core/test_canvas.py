@@ -162,7 +162,7 @@ def test_data_reach_the_disk_before_the_journal(tmp_path: Path, monkeypatch: pyt
     honest = os.fsync
 
     def watched(handle: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
         honest(handle)
 
     monkeypatch.setattr(os, "fsync", watched)

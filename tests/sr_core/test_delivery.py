@@ -168,7 +168,7 @@ def test_room_is_asked_for_before_the_start(source: Path, tmp_path: Path, monkey
     kept.leave(KeyboardInterrupt())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1 << 20})())
     Delivery(source, target, needed_bytes=4 << 20, key="a" * 32).leave(KeyboardInterrupt())  # 3 MiB are there already
-    with pytest.raises(OutputError, match="1 MiB free in .*; expected at least 2 MiB for the result"):
+    with pytest.raises(OutputError, match=r"1 MiB free in .*; expected at least 2 MiB for the result"):
         Delivery(source, target, needed_bytes=5 << 20, key="a" * 32)
     assert (kept.folder / "rows").exists()
     with pytest.raises(OutputError, match="1 MiB free"):

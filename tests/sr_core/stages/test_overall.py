@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from toy import ENCODING, Run, ToyDomain, ToyScene, texture
+from toy import ENCODING, Run, ToyDomain, texture
 
 from sr_core.log import Silent
 from sr_core.operators import operator_from
 from sr_core.raster import Raster, Window
 from sr_core.stages import bands
+from sr_core.stages import upscale as stage
 from sr_core.stages.bands import Band
 from sr_core.stages.overall import CHECKED, BandNote, SeenWindow, chosen, note_of, overall_figures
 from sr_core.stages.restore import Restorer
@@ -31,7 +35,12 @@ def test_a_band_is_summed_up_over_its_valid_values() -> None:
     assert [w.largest for w in note.windows] == [3.0, 0.75, 0.0] and note.windows[0].rms == pytest.approx(3 / 1024**0.5)
     assert BandNote.from_json(note.to_json(), "x") == note
     figures = overall_figures([note, note], 7, 1.5, "DN")
-    assert [(f.value, f.unit) for f in figures] == [(pytest.approx((9.5625 / 2400) ** 0.5 / 1.5), "steps"), (2.0, "steps"), (1 / 2400, ""), (7.0, "values")]
+    assert [(f.value, f.unit) for f in figures] == [
+        (pytest.approx((9.5625 / 2400) ** 0.5 / 1.5), "steps"),
+        (2.0, "steps"),
+        (1 / 2400, ""),
+        (7.0, "values"),
+    ]
     assert [f.unit for f in overall_figures([note], 0, 0.0, "DN")] == ["DN", "DN"] and overall_figures([BandNote()], 0, 1.0, "DN") == ()
 
 
@@ -68,15 +77,14 @@ def test_figures_are_those_of_the_file_as_a_whole(run: Run, tmp_path: Path, monk
 def test_values_cut_to_the_range_are_counted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "lr.npy", texture(60, 70))
     restorer = Restorer(run.calibrated.path)
-    honest = Restorer.restore
 
-    def beyond(self: Restorer, y: np.ndarray, mask: np.ndarray) -> object:
-        restored = honest(self, y, mask)
-        restored.sr[:, :3, :4] = 70.0  # 65.535 is the largest that the file holds
-        restored.sr[:, 9, 9] = -1.0
-        return restored
+    def beyond(*args: Any, **options: Any) -> Iterator[Band]:
+        for band in bands.restore_bands(*args, **options):
+            sr = band.sr.copy()
+            sr[:, :3, :4] = 70.0  # 65.535 is the largest that the file holds
+            sr[:, 9, 9] = -1.0
+            yield replace(band, sr=sr)
 
-    monkeypatch.setattr(Restorer, "restore", beyond)
+    monkeypatch.setattr(stage, "restore_bands", beyond)
     done = upscale_path(ToyDomain(), tmp_path / "lr.npy", restorer, tmp_path / "sr.npz", log=Silent())
     assert {c.name: c.value for c in done.verdict.checks}["whole image: cut to the file's range"] == 26
-    assert ToyScene.encoding is ENCODING

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from sr_core.canvas import Canvas
 from sr_core.errors import BandError, DeliveryError, InputError, OutputError
 from sr_core.log import Silent
 from sr_core.raster import Raster, Window
-from sr_core.stages import bands, upscale as stage
+from sr_core.stages import bands
+from sr_core.stages import upscale as stage
 from sr_core.stages.restore import Restorer
 from sr_core.stages.upscale import upscale_path
 from sr_core.trust.verdict import Verdict
@@ -155,9 +157,7 @@ def test_rows_of_another_run_are_removed_and_damaged_ones_made_again(
     assert result(out) == whole
 
 
-def test_all_rows_there(
-    restorer: Restorer, scene: Path, out: Path, whole: tuple[bytes, Verdict], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_rows_there(restorer: Restorer, scene: Path, out: Path, whole: tuple[bytes, Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(stage, "_judge", lambda *args: (_ for _ in ()).throw(MemoryError()))
         upscale_path(ToyDomain(), scene, restorer, out / "sr.npz", log=Silent())
@@ -168,7 +168,10 @@ def test_all_rows_there(
 
 
 def test_an_error_names_rows_and_columns(restorer: Restorer, scene: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch, pytest.raises(BandError, match=r"lr\.npy, rows 64 to 95, columns 0 to 130: RuntimeError: no device"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(BandError, match=r"lr\.npy, rows 64 to 95, columns 0 to 130: RuntimeError: no device"),
+    ):
         stop_at(2, RuntimeError("no device"), patch)
         upscale_path(ToyDomain(), scene, restorer, out / "sr.npz", log=Silent())
     assert len(list(out.iterdir())) == 1  # goes on
@@ -247,3 +250,28 @@ def test_a_disk_that_fills_up(
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     upscale_path(ToyDomain(), scene, restorer, small_disk / "sr.npz", log=log)
     assert result(small_disk) == whole
+
+
+def test_a_band_is_written_while_the_next_is_computed(
+    restorer: Restorer, scene: Path, out: Path, whole: tuple[bytes, Verdict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, computed, ahead = threading.Event(), [0], []
+    append, restore = Canvas.append, bands.restore_bands
+
+    def counted(*args: Any, **options: Any) -> Iterator[Any]:
+        for band in restore(*args, **options):
+            computed[0] += 1
+            if computed[0] == 2:
+                second.set()
+            yield band
+
+    def waiting(self: Canvas, *args: Any, **options: Any) -> None:
+        assert second.wait(60)  # the first band is not on the disk before the second is there
+        ahead.append(computed[0] - self.rows // 32)
+        append(self, *args, **options)
+
+    monkeypatch.setattr(stage, "restore_bands", counted)
+    monkeypatch.setattr(Canvas, "append", waiting)
+    upscale_path(ToyDomain(), scene, restorer, out / "sr.npz", log=Silent())
+    assert result(out) == whole
+    assert max(ahead) <= stage.WAITING + 1
