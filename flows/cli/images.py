@@ -39,8 +39,8 @@ def upscale(
 ) -> None:
     """Upscale images into their own file format, with an interval for every pixel and a verdict.
 
-    Images are read and written in windows, so they may be larger than memory. Nothing appears at the output before all
-    of it is written.
+    Images are read and written in bands of rows, so they may be larger than memory. Nothing appears at the output before
+    all of it is written. A run that was stopped goes on where it stopped: finished rows lie in a hidden folder beside the output.
 
     Examples
     --------
