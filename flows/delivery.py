@@ -37,11 +37,12 @@ def deliver(domain: Domain, source: Source, bundle: Path, bundle_hash: Digest, *
         from sr_core.stages.upscale import upscale
 
         restorer = Restorer(bundle)
-        made = upscale(domain, source, restorer, folder / output_name(source, restorer.scale, domain.name), log=log)
+        target = folder / output_name(source, restorer.scale, domain.name)
+        made = upscale(domain, source, restorer, target, log=log, overwrite=True)  # a killed run may have published, and not said so
         files = tuple(file.path.relative_to(folder) for file in made.files)
         return UpscaleRef(
             path=folder, hash=folder_sha256(folder), made_from=(source.sha256, bundle_hash), files=files, status=made.verdict.sentence
         )
 
-    ref = workspace.once("upscale", VERSION, inputs, UpscaleRef, build, log)
+    ref = workspace.once("upscale", VERSION, inputs, UpscaleRef, build, log, resumable=True)
     return Delivered(tuple(ref.path / file for file in ref.files), ref.status)

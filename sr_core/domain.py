@@ -42,7 +42,8 @@ class OutputPlan:
     """How an upscaled image is to be written.
 
     `target` is the final file (or folder, for a series). `overwrite` allows replacing an existing one. `tags` are short
-    name-value texts about model, operator, claim and calibration that the writer puts where its format has room.
+    name-value texts about model, operator, claim and calibration that the writer puts where its format has room. `key` is a hash of
+    all that the result depends on: rows that a stopped run of the same key has finished are not made again ("": nothing is kept).
     """
 
     target: Path
@@ -54,6 +55,7 @@ class OutputPlan:
     interval: bool = True
     residual: bool = False
     overwrite: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class SRError(Exception):
     """
 
     exit_code = 2
+    resumable = False  # whether what was done before is kept, for the same command to go on from
 
     def __init__(self, given: str, expected: str, remedy: str) -> None:
         self.given = given
@@ -37,6 +38,19 @@ class InputError(SRError, ValueError):
 
 class OutputError(SRError, OSError):
     """A result cannot be written where it was asked for."""
+
+
+class DeliveryError(OutputError):
+    """A result is fine, but the disk or the place does not take it (full, gone, not allowed)."""
+
+    resumable = True
+
+
+class BandError(SRError, RuntimeError):
+    """Rows of an image could not be computed, for a reason that does not lie in the image."""
+
+    exit_code = 1
+    resumable = True
 
 
 class ShapeError(SRError, ValueError):
@@ -79,3 +93,8 @@ class WorkspaceError(SRError, OSError):
 
 class RegistryError(SRError, LookupError):
     """A model, a version or an alias is not in the registry."""
+
+
+def can_go_on(error: BaseException | None) -> bool:
+    """Say whether work that an error (or a kill, or an interruption) stopped may be taken up again; None: nothing stopped it."""
+    return error is not None and bool(getattr(error, "resumable", True))

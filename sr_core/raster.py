@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,12 @@ import numpy.typing as npt
 from sr_core.errors import ShapeError, UnitError
 
 if TYPE_CHECKING:
+    from sr_core.canvas import Canvas
     from sr_core.trust.verdict import Verdict
 
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+BLOCK = 1 << 15  # values of a block
 
 
 @dataclass(frozen=True, order=True)
@@ -86,6 +88,18 @@ def fill_nearest(pixels: Float32Array, mask: BoolArray, otherwise: float = 0.0, 
     return filled
 
 
+def cache_blocks(*arrays: npt.NDArray[Any]) -> Iterator[tuple[npt.NDArray[Any], ...]]:
+    """Cut arrays of one shape into blocks of at most 32,768 values, as views: temporary copies of a block stay in the cache."""
+    first = arrays[0]
+    if first.size <= BLOCK:
+        yield arrays
+        return
+    step = BLOCK // max(1, first.size // len(first))
+    for start in range(0, len(first), max(1, step)):
+        part = tuple(array[start : start + max(1, step)] for array in arrays)
+        yield from [part] if step else cache_blocks(*(array[0] for array in part))
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a file stores a physical value: `physical = stored * scale + offset`.
@@ -144,10 +158,49 @@ class Encoding:
 
     def encode(self, physical: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Turn physical values into stored ones: rounded half to even, cut to [low, high]. NaN is the caller's business."""
-        stored = (physical.astype(np.float64) - self.offset) / self.scale
+        stored = np.empty(physical.shape, self.dtype)
+        for values, room in cache_blocks(physical, stored):
+            self._encode_block(values, room)
+        return stored
+
+    def encode_known(
+        self, physical: npt.NDArray[np.generic], known: BoolArray, out: npt.NDArray[np.generic] | None = None
+    ) -> tuple[npt.NDArray[np.generic], int]:
+        """Turn the known ones of some values into stored ones.
+
+        Parameters
+        ----------
+        physical : any real type, any shape.
+        known : bool of the same shape. Elsewhere the value may be anything; there the stored value nearest to 0 is written.
+        out : array of the stored type to fill, or None.
+
+        Returns
+        -------
+        stored array of the encoding's type
+            Like `encode`.
+        clipped : int
+            Known values that lie more than half a step outside [low, high], and so were changed by more than rounding.
+        """
+        stored = np.empty(physical.shape, self.dtype) if out is None else out
+        neutral = np.float64(np.clip(0.0, self.low, self.high)) * self.scale + self.offset
+        clipped = 0
+        for values, usable, room in cache_blocks(physical, known, stored):
+            clipped += self._encode_block(values if usable.all() else np.where(usable, values, neutral), room)
+        return stored, clipped
+
+    def _encode_block(self, physical: npt.NDArray[np.generic], out: npt.NDArray[np.generic]) -> int:
+        """Fill `out`, and count the values that do not fit."""
+        stored = np.array(physical, np.float64)
+        stored -= self.offset
+        stored /= self.scale
+        clipped = 0
         if self.is_integer:
-            stored = np.clip(np.rint(stored), self.low, self.high)
-        return stored.astype(self.dtype)
+            np.rint(stored, out=stored)
+            inside = (stored >= self.low) & (stored <= self.high)
+            clipped = stored.size - int(np.count_nonzero(inside))
+            np.clip(stored, self.low, self.high, out=stored)
+        out[...] = stored.astype(self.dtype)
+        return clipped
 
 
 @dataclass(frozen=True)
@@ -211,13 +264,17 @@ class OutputFile:
 
 
 class SceneWriter(Protocol):
-    """Writes an upscaled image window by window; leaving it by an exception leaves nothing at the final path.
+    """Writes an upscaled image from top to bottom; leaving it by an exception leaves nothing at the final path.
 
-    `lossless` says whether the format keeps every value that it is given (JPEG does not), and so whether the written file can
-    give the measurement back.
+    Attributes
+    ----------
+    lossless : whether the format keeps every value that it is given (JPEG does not), and so whether the written file can give the
+        measurement back.
+    canvas : the rows that are finished, those of an earlier run of the same plan among them.
     """
 
     lossless: bool
+    canvas: Canvas
 
     def write(
         self,
@@ -226,28 +283,38 @@ class SceneWriter(Protocol):
         mask: BoolArray,
         half_width: Float32Array | None,
         residual: Float32Array | None,
+        note: str = "",
     ) -> None:
-        """Write one window.
+        """Encode the next rows and bring them to the disk. Any thread may call it, one at a time.
 
         Parameters
         ----------
         window : Window
-            Place on the SR grid; a multiple of the scale.
+            Place on the SR grid: whole rows, whole LR pixels, where the canvas ends.
         mean : float32 (C, h, w)
             Physical unit. May be NaN where `mask` is False.
         mask : bool (h, w)
-            True = measured; the rest is written as the file's nodata.
+            True = measured; the rest is written as the file's nodata. The same for all SR pixels of an LR pixel.
         half_width : float32 (C, h, w) or None
             Half-width of the interval, same unit; NaN where there is no claim. None: no interval file.
         residual : float32 (C, h / s, w / s) or None
             y - A z on the LR grid, same unit.
+        note : str
+            Kept with the rows: `canvas.notes` gives it back, also to a later run.
+
+        Raises
+        ------
+        ShapeError
+            If arrays and window do not fit each other or the image.
+        OutputError
+            If a usable pixel is not finite, or the disk is full (DeliveryError).
         """
 
     def reread(self, window: Window) -> Raster:
         """Give back, through the file's own rounding, what was written at a window of the SR grid."""
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
-        """Close, attach the verdict and publish every file at its final path."""
+        """Make the files from the canvas, attach the verdict and publish everything at its final path."""
 
     def __enter__(self) -> Self: ...
 

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from domains.common.delivery import Delivery
 from domains.common.files import candidates
 from domains.common.picture_files import (
     FORMATS,
@@ -31,8 +30,10 @@ from domains.common.picture_files import (
 )
 from domains.common.picture_metadata import SourceType
 from domains.common.png import encode_png16
+from sr_core.canvas import HALF_WIDTH, STORED, Canvas, Layout, by_rows, encoded_rows
+from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
-from sr_core.errors import InputError, OutputError, ShapeError, SRError
+from sr_core.errors import DeliveryError, InputError, ShapeError, SRError
 from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
@@ -180,38 +181,35 @@ class PictureWriter:
         self.encoding = Encoding.of(str(original.pixels.dtype))
         target_format = SUFFIXES.get(plan.target.suffix.lower(), original.format)
         alpha = None if original.alpha is None else _upscaled_alpha(original.alpha, plan.scale, self.encoding)
-        self._picture = replace(original, pixels=np.zeros(self.shape, original.pixels.dtype), alpha=alpha, format=target_format)
+        self._picture = replace(original, pixels=original.pixels[:, :1, :1], alpha=alpha, format=target_format)  # pixels: in the canvas
         self.lossless = target_format != "JPEG"
         _probe(self._picture)
-        self._half_width: Float32Array | None = None
         stem = plan.target.with_suffix("")
         self._interval = stem.with_name(stem.name + ".interval.png")
         self._verdict = stem.with_name(stem.name + ".verdict.json")
-        pixels = int(np.prod(self.shape))
-        self._delivery = Delivery(like.path, plan.target, plan.overwrite, pixels * 4 + (1 << 20))
+        layout = Layout(like.shape, plan.scale, self.encoding.dtype, half_width="float32" if plan.interval else None)
+        self._delivery = Delivery(like.path, plan.target, plan.overwrite, 2 * layout.nbytes + (1 << 20), plan.key)
         try:
             for role, path in (("image", plan.target), ("interval", self._interval), ("verdict", self._verdict)):
                 self._delivery.place(role, path)
-        except BaseException:
-            self._delivery.discard()
+            self.canvas = Canvas(self._delivery.folder / "rows", layout)
+        except BaseException as error:
+            self._delivery.leave(error)
             raise
 
     def write(
-        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None
-    ) -> None:
-        """Take one window of the SR picture (see `SceneWriter.write`); a picture has no residual file."""
-        rows, cols = window.slices()
-        fits = mean.shape == (self.shape[0], window.height, window.width) and mask.shape == mean.shape[1:]
-        if not fits or rows.stop > self.shape[1] or cols.stop > self.shape[2]:
-            raise ShapeError(f"pixels {mean.shape} for {window}", f"a window inside {self.shape}", "Write windows of the SR grid.")
-        if not np.isfinite(mean[:, mask]).all():
-            raise OutputError(f"values that are not finite at {window}", "a finite value at every usable pixel", "Use another model.")
-        stored = self.encoding.encode(np.where(mask, mean, 0.0))
-        self._picture.pixels[:, rows, cols] = np.where(mask, stored, 0)
-        if half_width is not None and self.plan.interval and np.isfinite(half_width).any():
-            if self._half_width is None:
-                self._half_width = np.full(self.shape, np.nan, np.float32)
-            self._half_width[:, rows, cols] = np.where(mask, half_width, np.nan)
+        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None,
+        note: str = "",
+    ) -> None:  # fmt: skip
+        """Encode the next rows and bring them to the disk (see `SceneWriter.write`); a picture has no residual file."""
+        self.canvas.check(window, mean, mask)
+        rows: dict[str, npt.NDArray[Any]] = {}
+        rows[STORED], clipped = encoded_rows(self.encoding, mean, mask, 0)
+        claimed = False
+        if self.plan.interval:
+            given = np.full(mean.shape, np.nan, np.float32) if half_width is None else np.where(mask, half_width, np.float32(np.nan))
+            rows[HALF_WIDTH], claimed = by_rows(given), bool(np.isfinite(given).any())
+        self.canvas.append(rows, mask, clipped=clipped, claimed=claimed, note=note)
 
     def reread(self, window: Window) -> Raster:
         """Give back what the file will hold at a window.
@@ -220,14 +218,20 @@ class PictureWriter:
         there, once they have all been written.
         """
         if self._picture.format != "JPEG":
-            return _raster(self._picture, window, self.encoding)
+            return self._piece(window, self.canvas.read(STORED)[(slice(None), *window.slices())])
         top, left = window.row // _JPEG_BLOCK * _JPEG_BLOCK, window.col // _JPEG_BLOCK * _JPEG_BLOCK
         bottom, right = (-(-end // _JPEG_BLOCK) * _JPEG_BLOCK for end in (window.row + window.height, window.col + window.width))
-        blocks = replace(self._picture, pixels=self._picture.pixels[:, top:bottom, left:right], exif=None, icc=None)
-        decoded = np.asarray(Image.open(io.BytesIO(encode_picture(blocks))))
+        stored = np.ascontiguousarray(self.canvas.read(STORED)[:, top:bottom, left:right])
+        decoded = np.asarray(Image.open(io.BytesIO(encode_picture(replace(self._picture, pixels=stored, exif=None, icc=None)))))
         pixels = decoded[None] if decoded.ndim == 2 else np.moveaxis(decoded, -1, 0)
-        inner = Window(window.row - top, window.col - left, window.height, window.width)
-        return _raster(replace(self._picture, pixels=pixels), inner, self.encoding)
+        rows, cols = window.slices()
+        return self._piece(window, pixels[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left])
+
+    def _piece(self, window: Window, pixels: Pixels) -> Raster:
+        """Give stored values at a window as a raster, with the picture's own mask."""
+        rows, cols = window.slices()
+        alpha = None if self._picture.alpha is None else self._picture.alpha[rows, cols]
+        return _raster(replace(self._picture, pixels=pixels, alpha=alpha), Window(0, 0, window.height, window.width), self.encoding)
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Encode everything and publish it; the verdict receives the sha256 of the files.
@@ -237,22 +241,26 @@ class PictureWriter:
         OutputError
             If a file cannot be written; then none is.
         """
-        with self._delivery as delivery:
-            try:
-                image = delivery.place("image", self.plan.target)
-                image.write_bytes(encode_picture(self._picture, source_type=self.source_type, text=self._tags(verdict)))
-                outputs = [file_sha256(image)]
-                if self._half_width is not None:
-                    interval = delivery.place("interval", self._interval)
-                    interval.write_bytes(encode_interval(self._half_width))
-                    outputs.append(file_sha256(interval))
-                complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": tuple(outputs)})
-                delivery.place("verdict", self._verdict).write_text(complete.to_json())
-            except OSError as error:
-                if isinstance(error, SRError):
-                    raise
-                raise OutputError(f"{self.plan.target} ({error.strerror})", "a place with enough room", "Free some space.") from error
-            return delivery.publish()
+        self.canvas.require_whole()
+        delivery = self._delivery
+        try:
+            image = delivery.place("image", self.plan.target)
+            picture = replace(self._picture, pixels=np.ascontiguousarray(self.canvas.read(STORED)))
+            image.write_bytes(encode_picture(picture, source_type=self.source_type, text=self._tags(verdict)))
+            outputs = [file_sha256(image)]
+            if self.canvas.claimed:
+                interval = delivery.place("interval", self._interval)
+                interval.write_bytes(encode_interval(np.ascontiguousarray(self.canvas.read(HALF_WIDTH))))
+                outputs.append(file_sha256(interval))
+            complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": tuple(outputs)})
+            delivery.place("verdict", self._verdict).write_text(complete.to_json())
+        except OSError as error:
+            if isinstance(error, SRError):
+                raise
+            remedy = "Free some space; the same command then goes on."
+            given = f"{self.plan.target} cannot be written ({error.strerror})"
+            raise DeliveryError(given, "a place with enough room", remedy) from error
+        return delivery.publish()
 
     def _tags(self, verdict: Verdict) -> dict[str, str]:
         plan = self.plan
@@ -263,7 +271,7 @@ class PictureWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._delivery.discard()
+        self._delivery.leave(error)
 
 
 def encode_interval(half_width: Float32Array) -> bytes:

@@ -75,6 +75,9 @@ def parametric_map(values: Float32Array, slices: Sequence[Dataset], stamp: Stamp
         content_label=f"SR_{role.upper()}"[:16],
         content_description="Not for primary diagnosis",
     )
+    organisation = stamp.uid(f"{role} dimensions", first.SeriesInstanceUID)  # highdicom would draw one
+    for item in (*result.DimensionOrganizationSequence, *result.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organisation
     result.add_new(FLOAT_PADDING, "FL", filler)
     result.add_new(FLOAT_PADDING_LIMIT, "FL", filler)
     if first.get("PatientIdentityRemoved"):

@@ -6,6 +6,7 @@ For a target `out.dcm` the other files are `out.interval.dcm`, `out.residual.dcm
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,15 +15,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from domains.common.delivery import Delivery
 from domains.medical.delivery import FolderDelivery
 from domains.medical.derive import Stamp, derive, without_pixels
 from domains.medical.guard import load, strict_writing
 from domains.medical.header import header_of, padded
 from domains.medical.parametric import parametric_map
 from domains.medical.read import DicomScene
+from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows, row_blocks
+from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
-from sr_core.errors import OutputError, ShapeError
+from sr_core.errors import DeliveryError, OutputError
 from sr_core.raster import BoolArray, Float32Array, OutputFile, Raster, Window
 from sr_core.records import Source
 from sr_core.workspace import file_sha256
@@ -53,56 +55,37 @@ class DicomWriter:
         self.like, self.plan, self.target = like, plan, plan.target
         self.scene = DicomScene(like)
         self.encoding, self.padding = self.scene.encoding, self.scene.padding
-        bands, height, width = like.shape
-        self.shape = (bands, height * plan.scale, width * plan.scale)
-        needed = int(np.prod(self.shape)) * (np.dtype(self.encoding.dtype).itemsize * 2 + (8 if plan.interval else 0))
+        layout = Layout(
+            like.shape, plan.scale, self.encoding.dtype, half_width="float32" if plan.interval else None, residual=plan.residual
+        )
         make = FolderDelivery if like.members else Delivery
-        self.delivery: Delivery | FolderDelivery = make(like.path, self.target, plan.overwrite, needed)
-        self.stored = self._array("stored", self.shape, self.encoding.dtype)
-        self.mask = self._array("mask", self.shape[1:], "bool")
-        self.covered = self._array("covered", self.shape[1:], "bool")
-        self.half_width = self._array("interval", self.shape, "float32", np.nan) if plan.interval else None
-        self.residual = self._array("residual", like.shape, "float32", np.nan) if plan.residual else None
-        self.maps: set[str] = set()
-
-    def _array(self, name: str, shape: tuple[int, ...], dtype: str, fill: float = 0) -> npt.NDArray[Any]:
-        """Keep a large array in a file, so that a long series does not fill the memory."""
-        folder = self.delivery.folder / "arrays"
-        folder.mkdir(exist_ok=True)
-        array: npt.NDArray[Any] = np.memmap(folder / name, dtype=dtype, mode="w+", shape=shape)
-        if fill:
-            array[...] = fill
-        return array
+        self.delivery: Delivery = make(like.path, self.target, plan.overwrite, 2 * layout.nbytes, plan.key)
+        try:
+            self.canvas = Canvas(self.delivery.folder / "rows", layout)
+        except BaseException as error:
+            self.delivery.leave(error)
+            raise
 
     def write(
-        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None
-    ) -> None:
-        """Write one window of the SR grid; see `sr_core.raster.SceneWriter.write`."""
+        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None,
+        note: str = "",
+    ) -> None:  # fmt: skip
+        """Encode the next rows and bring them to the disk; see `sr_core.raster.SceneWriter.write`."""
+        self.canvas.check(window, mean, mask)
         scale = self.plan.scale
-        shape = (self.shape[0], window.height, window.width)
-        edges = (window.row, window.col, window.height, window.width)
-        inside = window.row + window.height <= self.shape[1] and window.col + window.width <= self.shape[2]
-        if mean.shape != shape or mask.shape != shape[1:] or any(e % scale for e in edges) or not inside:
-            raise ShapeError(
-                f"mean {mean.shape}, mask {mask.shape} at {window}", f"mean {shape}, inside {self.shape}, multiples of {scale}",
-                "Write windows of whole LR pixels.",
-            )  # fmt: skip
-        if not np.isfinite(mean[:, mask]).all():
-            raise OutputError("values that are not finite", "finite values wherever the mask is True", "Do not deliver this image.")
-        small = Window(*(e // scale for e in edges))
-        place = (slice(None), *window.slices())
-        for index in range(self.shape[0]):
-            source = self.scene.stored(index)[small.slices()].repeat(scale, 0).repeat(scale, 1)
-            values = self._beside_padding(self.encoding.encode(np.where(mask, mean[index], 0)))
-            self.stored[(index, *window.slices())] = np.where(mask, values, source)
-        self.mask[window.slices()] = mask
-        self.covered[window.slices()] = True
-        if half_width is not None and self.half_width is not None:
-            self.half_width[place] = np.where(mask, half_width, np.nan)
-            self.maps.add("interval")
-        if residual is not None and self.residual is not None:
-            self.residual[(slice(None), *small.slices())] = np.where(mask[::scale, ::scale], residual, np.nan)
-            self.maps.add("residual")
+        small = Window(*(edge // scale for edge in (window.row, window.col, window.height, window.width)))
+        rows: dict[str, npt.NDArray[Any]] = {}
+        rows[STORED], clipped = encoded_rows(self.encoding, mean, mask, 0)
+        for index in range(len(mean)):
+            values = self._beside_padding(rows[STORED][:, index])
+            source = values if mask.all() else self.scene.stored(index)[small.slices()].repeat(scale, 0).repeat(scale, 1)
+            rows[STORED][:, index] = np.where(mask, values, source)
+        claimed = half_width is not None and bool(np.isfinite(half_width).any())
+        if self.plan.interval:
+            rows[HALF_WIDTH] = _known(half_width, mask, mean.shape)
+        if self.plan.residual:
+            rows[RESIDUAL] = _known(residual, mask[::scale, ::scale], (len(mean), small.height, small.width))
+        self.canvas.append(rows, mask, clipped=clipped, claimed=claimed, note=note)
 
     def _beside_padding(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Move a computed value that happens to be a padding code to the nearest stored value that is not."""
@@ -115,9 +98,8 @@ class DicomWriter:
 
     def reread(self, window: Window) -> Raster:
         """Give back what was written at a window, through the file's own rounding."""
-        pixels = self.encoding.decode(self.stored[(slice(None), *window.slices())])
-        mask = np.array(self.mask[window.slices()])
-        return Raster(pixels, mask, self.like.bands, self.like.unit, self.encoding.valid_range)
+        pixels = self.encoding.decode(self.canvas.read(STORED)[(slice(None), *window.slices())])
+        return Raster(pixels, self.canvas.mask(window), self.like.bands, self.like.unit, self.encoding.valid_range)
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Write the files and publish them, the image last; the verdict receives their sha256.
@@ -127,21 +109,21 @@ class DicomWriter:
         OutputError
             If a file cannot be written; then none is.
         """
-        if not self.covered.all():
-            raise ShapeError(f"{int(self.covered.sum())} of {self.covered.size} pixels written", "all of them", "Write every window.")
+        self.canvas.require_whole()
         try:
             with strict_writing():
                 made = self._save(verdict)
+            outputs = tuple(file_sha256(path) for path in made)
+            complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": outputs})
+            self._place("verdict", "verdict.json").write_text(complete.to_json())
         except OSError as error:
-            raise OutputError(f"{self.target} ({error.strerror})", "a place with enough room", "Free some space.") from error
+            remedy = "Free some space; the same command then goes on."
+            raise DeliveryError(f"{self.target} cannot be written ({error.strerror})", "a place with enough room", remedy) from error
         except Exception as error:  # a value of the source that breaks its VR: its text must not reach a log
             raise OutputError(
                 f"the derived image of {self.like.sha256[:12]} cannot be written ({type(error).__name__})",
                 "a source whose attributes are valid", "Mend the source's attributes.",
             ) from None  # fmt: skip
-        outputs = tuple(file_sha256(path) for path in made)
-        complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": outputs})
-        self._place("verdict", "verdict.json").write_text(complete.to_json())
         return self.delivery.publish()
 
     def _place(self, role: str, name: str) -> Path:
@@ -157,24 +139,32 @@ class DicomWriter:
         made: list[Path] = []
         slices: list[Dataset] = []
         sources: list[Dataset] = []
-        series_uid = ""
+        series_uid, pixels = "", self._slices()
         for index, path in enumerate(self.scene.paths):
             source = load(path)
             header = header_of(source, path, "", 0, declared=True, group_key="")
             series_uid = series_uid or stamp.uid("series", header.series_uid)
-            derived = derive(source, header, np.array(self.stored[index]), stamp, index + 1, series_uid)
+            derived = derive(source, header, next(pixels), stamp, index + 1, series_uid)
             place = self._place("image", f"{index + 1:04d}.dcm") if self.like.members else self.delivery.place("image", self.target)
             dcmwrite(place, derived, enforce_file_format=True)
             made.append(place)
             slices.append(without_pixels(derived))
             sources.append(_on_grid_of(source, without_pixels(derived)))
-        for role, values, images in (("interval", self.half_width, slices), ("residual", self.residual, sources)):
+        wanted = {"interval": self.plan.interval and self.canvas.claimed, "residual": self.plan.residual}
+        for role, rows, images in (("interval", HALF_WIDTH, slices), ("residual", RESIDUAL, sources)):
             place = self._place(role, f"{role}.dcm")
-            if role in self.maps and values is not None:
-                dataset = parametric_map(np.array(values), images, stamp, role, self.like.unit, ROLES[role])
+            if wanted[role]:
+                values = np.ascontiguousarray(self.canvas.read(rows))
+                dataset = parametric_map(values, images, stamp, role, self.like.unit, ROLES[role])
                 dcmwrite(place, dataset, enforce_file_format=True)
                 made.append(place)
         return made
+
+    def _slices(self) -> Iterator[npt.NDArray[Any]]:
+        """Give the stored values of slice after slice; as many are read at once as fit, since a flat file holds them row by row."""
+        stored = self.canvas.read(STORED)
+        for some in row_blocks(len(stored), stored[0].nbytes):
+            yield from np.ascontiguousarray(stored[some])
 
     def _stamp(self, verdict: Verdict) -> Stamp:
         plan = self.plan
@@ -187,8 +177,14 @@ class DicomWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        del self.stored, self.mask, self.covered, self.half_width, self.residual
-        self.delivery.discard()
+        self.delivery.leave(error)
+
+
+def _known(values: Float32Array | None, mask: BoolArray, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Give the rows of a flat file of some map: NaN where nothing is known."""
+    if values is None:
+        return by_rows(np.full(shape, np.nan, np.float32))
+    return by_rows(np.where(mask, values, np.float32(np.nan)))
 
 
 def _on_grid_of(source: Dataset, derived: Dataset) -> Dataset:

@@ -65,8 +65,9 @@ def upscale(
     """Upscale images into their own file format, with an interval for every pixel and a verdict.
 
     Time, memory and disk are said before the start, from a probe of two seconds; what does not fit is refused. Images are
-    read and written in windows. Nothing appears at an output before all of it is written, and one bad image never stops
-    the others.
+    read and written in bands of rows, so they may be larger than memory. Nothing appears at an output before all of it is
+    written, and one bad image never stops the others. A run that was stopped goes on where it stopped: finished rows lie in a
+    hidden folder beside the output.
 
     Examples
     --------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import h5py
 
 from sr_core.errors import StoreError
+from sr_core.locks import take_lock
 
 
 class _Sink(io.RawIOBase):
@@ -113,20 +113,9 @@ def _unwritable(path: Path, error: OSError) -> StoreError:
 
 
 def _locked(path: Path, partial: Path) -> int:
-    """Open and lock a partial file; one that its writer renamed before we had its lock is not ours, so open again."""
-    while True:
-        try:
-            handle = os.open(partial, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if partial.exists() and os.path.samestat(os.fstat(handle), partial.stat()):
-                return handle
-        except BlockingIOError as error:
-            os.close(handle)
-            raise StoreError(f"{partial} is being written elsewhere", "one writer a file", "Wait for it, then run again.") from error
-        except BaseException:
-            os.close(handle)
-            raise
-        os.close(handle)
+    try:
+        return take_lock(partial)
+    except BlockingIOError as error:
+        raise StoreError(f"{partial} is being written elsewhere", "one writer a file", "Wait for it, then run again.") from error
+    except OSError as error:
+        raise _unwritable(path, error) from error

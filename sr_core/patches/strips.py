@@ -17,7 +17,6 @@ from sr_core.recipe import PatchPlan
 
 Shape = tuple[int, int, int]
 Stored = npt.NDArray[np.generic]
-BLOCK = 1 << 15  # values encoded at a time: their float64 copies stay in the cache
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class PairImage:
         height, scale = self.lr_shape[1], self.hr_shape[1] // self.lr_shape[1]
         for row in range(0, height, STRIP):
             coarse, fine = slice(row, row + STRIP), slice(row * scale, (row + STRIP) * scale)
-            lr, hr = encode(self.lr.pixels[:, coarse], encoding), encode(self.hr.pixels[:, fine], encoding)
+            lr, hr = (stored(part, encoding) for part in (self.lr.pixels[:, coarse], self.hr.pixels[:, fine]))
             yield Strip(lr, hr, self.lr.mask[coarse], self.hr.mask[fine])
 
 
@@ -177,26 +176,9 @@ def check_finite(raster: Raster, name: str, grid: str = "HR") -> None:
         raise InputError(f"{name}: {bad} {grid} values are not finite", "finite values wherever the mask is True", "Mask them.")
 
 
-def encode(pixels: npt.NDArray[np.floating], encoding: Encoding) -> Stored:
-    """Store values; those that are not finite become the stored value nearest to 0, which no reader looks at.
-
-    Parameters
-    ----------
-    pixels : (C, H, W), physical unit.
-
-    Returns
-    -------
-    (C, H, W) of the encoding's type, contiguous.
-    """
-    stored = np.empty(pixels.shape, encoding.dtype)
-    rows = max(1, BLOCK // max(1, pixels.shape[-1]))
-    neutral = encoding.decode(np.clip(np.zeros(1), encoding.low, encoding.high))[0]
-    for band, out in zip(pixels, stored, strict=True):
-        for row in range(0, len(out), rows):
-            part = band[row : row + rows]
-            finite = np.isfinite(part)
-            out[row : row + rows] = encoding.encode(part if finite.all() else np.where(finite, part, neutral))
-    return stored
+def stored(pixels: npt.NDArray[np.floating], encoding: Encoding) -> Stored:
+    """Store values; those that are not finite become the stored value nearest to 0, which no reader looks at."""
+    return encoding.encode_known(pixels, np.isfinite(pixels))[0]
 
 
 def patch_mask(mask_lr: BoolArray, mask_hr: BoolArray, plan: PatchPlan, scale: int) -> BoolArray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sr_core.errors import InputError, SRError
 from sr_core.patches.layout import STRIP, StoredSplit
-from sr_core.patches.strips import Shape, Strip, check_finite, encode
+from sr_core.patches.strips import Shape, Strip, check_finite, stored
 from sr_core.raster import Encoding, Raster, Scene, Window
 from sr_core.records import Region, Source
 from sr_core.stages.regions import check_usable, measure, multiple, seen
@@ -108,7 +108,7 @@ class RegionPair:
         finally:
             free.put(scene)
         pair = measure(hr, usable, inside, encoding, self.operator)
-        return Strip(encode(pair.lr.pixels, encoding), encode(pair.hr.pixels, encoding), pair.lr.mask, pair.hr.mask)
+        return Strip(stored(pair.lr.pixels, encoding), stored(pair.hr.pixels, encoding), pair.lr.mask, pair.hr.mask)
 
     def _read(self, scene: Scene, window: Window) -> Raster:
         """Read a window of the region; whatever is wrong there names the file."""

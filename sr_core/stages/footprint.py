@@ -13,7 +13,7 @@ import torch
 from sr_core.inference import footprint as network
 from sr_core.raster import Window
 from sr_core.stages.bands import bands_of
-from sr_core.stages.upscale import CHECKED, WINDOW
+from sr_core.stages.overall import CHECKED, WINDOW
 
 if TYPE_CHECKING:
     from sr_core.raster import Scene

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sr_core.domain import Domain, OutputPlan
-from sr_core.errors import InputError, OutputError, ShapeError, UnitError
+from sr_core.errors import BandError, InputError, ShapeError, SRError, UnitError, can_go_on
 from sr_core.log import Log
 from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
-from sr_core.stages.bands import restore_bands
+from sr_core.stages.bands import Band, band_height, bands_of, restore_bands
 from sr_core.stages.evidence import evidence_of, run_checks, worst_of
+from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
 from sr_core.stages.regions import enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Verdict
 
-WINDOW = 256  # LR columns of a window that is checked
-CHECKED = 16  # windows, spread over the image, in which the written file is read back and checked
+VERSION = 1  # of what finished rows are
+WAITING = 2  # bands that the writer has not finished, at most
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,9 @@ def upscale(
 ) -> Upscaled:
     """Upscale one image into its own file format.
 
+    Finished rows are kept in a hidden folder beside the target until all is published: after a kill, an interruption or a full disk the
+    same call goes on with the rows that are missing, and gives the same files.
+
     Parameters
     ----------
     restorer : the bundle that does it, ready to run.
@@ -65,10 +74,12 @@ def upscale(
         If network or degradation were made for another number of bands.
     InputError
         If the image has no valid pixel.
+    BandError
+        If rows cannot be computed for a reason that does not lie in the image.
     """
-    if not interval and restorer.calibration is None:
+    claims = restorer.calibration is not None and restorer.calibration.multiplier is not None
+    if interval and not claims:
         log.say("upscale: this bundle has no calibration that holds here; no interval is written")
-    _check_target(source, target, overwrite)
     plan = OutputPlan(
         target=target,
         scale=restorer.scale,
@@ -80,19 +91,23 @@ def upscale(
             "SR_CALIBRATION": restorer.calibration.digest() if restorer.calibration else "none",
             "SR_NOTICE": domain.sensitivity.notice,
         },
-        interval=interval,
+        interval=interval and claims,
         residual=residual,
         overwrite=overwrite,
     )
     with ExitStack() as stack:
         scene = stack.enter_context(domain.open(source))
         check_fits(scene, restorer)
+        plan = replace(plan, key=_key(source, scene, restorer, plan))
         writer = stack.enter_context(domain.create(source, plan))
-        seen = _write(scene, writer, restorer, plan, source.path.name, log)
-        if not seen:
-            raise InputError(f"{source.path.name} has no valid pixel", "an image with valid pixels", "Look at its nodata value and mask.")
-        verdict = _judge(domain, source, scene, writer, restorer, seen, log)
-        files = writer.finish(verdict)
+        try:
+            _fill(scene, writer, restorer, plan, source.path.name, log)
+            verdict = _judge(domain, source, scene, writer, restorer, log)
+            files = writer.finish(verdict)
+        except BaseException as error:
+            if can_go_on(error):
+                _say_what_is_kept(writer, log)
+            raise
     log.say(f"upscale: {source.path.name} -> {target.name}: {verdict.sentence}")
     return Upscaled(files, verdict)
 
@@ -112,11 +127,28 @@ def upscale_path(domain: Domain, path: Path, restorer: Restorer, target: Path, *
     return upscale(domain, sources[0], restorer, target, log=log, overwrite=overwrite)
 
 
-def _check_target(source: Source, target: Path, overwrite: bool) -> None:
-    if target.resolve() == source.path.resolve():
-        raise OutputError(f"output {target}", "a place that is not the input itself", "Give another --out.")
-    if target.exists() and not overwrite:
-        raise OutputError(f"output {target} exists", "a free place", "Give another --out, or --overwrite.")
+def _key(source: Source, scene: Scene, restorer: Restorer, plan: OutputPlan) -> str:
+    """Hash all that the finished rows depend on, so that no row of another run is taken for one of this."""
+    from sr_core.bundle import software
+
+    body = {
+        "version": VERSION,
+        "software": software(),
+        "source": source.sha256,
+        "image": [list(scene.shape), list(scene.bands), scene.unit, repr(scene.encoding)],
+        "model": [restorer.bundle.weights_hash, restorer.card.digest()],
+        "run": [restorer.precision, restorer.device, restorer.predictor.tile, band_height(scene.shape[2])],
+        "plan": [plan.scale, plan.interval, plan.residual, plan.model, plan.operator, plan.claim, dict(plan.tags)],
+    }
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _say_what_is_kept(writer: SceneWriter, log: Log) -> None:
+    canvas = writer.canvas
+    log.say(
+        f"upscale: stopped; {canvas.rows} of {canvas.layout.shape[1]} rows are finished and kept in {canvas.folder.parent}; "
+        "the same command goes on there"
+    )
 
 
 def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
@@ -133,39 +165,69 @@ def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
         raise ShapeError(
             f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model."
         )
+    if not card.descriptor.bandwise and scene.bands != card.bands and sorted(scene.bands) == sorted(card.bands):
+        raise ShapeError(f"bands in the order {', '.join(scene.bands)}", ", ".join(card.bands), "Put them in the order of the model.")
 
 
-def _write(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPlan, name: str, log: Log) -> list[Window]:
-    """Fill the writer; give the LR windows that hold valid pixels."""
-    total = scene.shape[1] * scene.shape[2]
-    done, seen = 0, []
-    log.progress(f"upscaling {name} (LR pixels)", 0, total)
-    for band in restore_bands(restorer, scene, residual=plan.residual):
+def _fill(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPlan, name: str, log: Log) -> None:
+    """Send every band that is not finished yet to the writer, which works while the next one is read and computed."""
+    bands, height, width = bands_of(scene), scene.shape[1], scene.shape[2]
+    there = writer.canvas.rows
+    start = sum(band.row < there for band in bands)
+    what = f"upscaling {name} (LR pixels)"
+    if there:
+        log.say(f"upscale: {there} of {height} rows of {name} were there already; going on")
+    log.progress(what, there * width, height * width)
+
+    def take(band: Band) -> None:
         mask = enlarge_mask(band.lr.mask, restorer.operator.scale)
+        note = note_of(band, scene.encoding.step).to_json()
+        residual = band.residual if plan.residual else None
         half_width = np.ascontiguousarray(band.half_width) if plan.interval else None
-        writer.write(band.window.scaled(restorer.scale), np.ascontiguousarray(band.sr), mask, half_width, band.residual)
-        seen += [w for w in _looked_at(band.window) if band.lr.mask[w.inside(band.window).slices()].any()]
-        done += band.window.height * band.window.width
-        log.progress(f"upscaling {name} (LR pixels)", done, total)
-    return seen
+        writer.write(band.window.scaled(restorer.scale), np.ascontiguousarray(band.sr), mask, half_width, residual, note)
+
+    with ThreadPoolExecutor(1, "writer") as thread:
+        waiting: deque[Future[None]] = deque()
+        made = restore_bands(restorer, scene, start=start, residual=True)
+        for band in bands[start:]:
+            if len(waiting) == WAITING:
+                waiting.popleft().result()
+            waiting.append(thread.submit(take, _next(made, band, name)))
+            log.progress(what, (band.row + band.height) * width, height * width)
+        while waiting:
+            waiting.popleft().result()
 
 
-def _looked_at(band: Window) -> list[Window]:
-    """Cut a band into the windows of which some are checked."""
-    return [Window(band.row, col, band.height, min(WINDOW, band.width - col)) for col in range(0, band.width, WINDOW)]
+def _next(made: Iterator[Band], window: Window, name: str) -> Band:
+    """Compute a band; an error says where.
+
+    Raises
+    ------
+    SRError
+        What was raised, with rows and columns; BandError for what was not foreseen.
+    """
+    where = f"{name}, rows {window.row} to {window.row + window.height - 1}, columns {window.col} to {window.col + window.width - 1}"
+    try:
+        return next(made)
+    except SRError as error:
+        raise type(error)(f"{where}: {error.given}", error.expected, error.remedy) from error
+    except Exception as error:
+        remedy = "Free memory or the device, and run the same command again; it goes on with these rows."
+        raise BandError(f"{where}: {type(error).__name__}: {error}", "rows that can be computed", remedy) from error
 
 
-def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, seen: list[Window], log: Log) -> Verdict:
-    """Read the written file back, in windows spread over it, and hold it against the measurement."""
+def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, log: Log) -> Verdict:
+    """Read the written result back, in some windows, and hold it against the measurement; add the figures of the whole image."""
     from sr_core.bundle import software
     from sr_core.trust.verdict import judge
 
     _, height, width = scene.shape
-    every = max(1, -(-len(seen) // CHECKED))
-    chosen = seen[::every]
+    notes = [BandNote.from_json(note, "journal") for note in writer.canvas.notes]
+    if not (places := chosen(notes)):
+        raise InputError(f"{source.path.name} has no valid pixel", "an image with valid pixels", "Look at its nodata value and mask.")
     results: list[tuple[CheckResult, ...]] = []
-    for done, window in enumerate(chosen):
-        log.progress("checking the written file", done, len(chosen))
+    for done, window in enumerate(places):
+        log.progress("checking the written file", done, len(places))
         around = window.grown(restorer.margin, height, width)
         lr = scene.read(around)
         written = writer.reread(around.scaled(restorer.scale))
@@ -175,11 +237,14 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
             lossless=writer.lossless,
         )  # fmt: skip
         results.append(run_checks(domain, evidence))
-    log.progress("checking the written file", len(chosen), len(chosen))
+    log.progress("checking the written file", len(places), len(places))
+    clipped = writer.canvas.clipped
+    if clipped:
+        log.say(f"upscale: {clipped} values of {source.path.name} lay beyond what the file can hold and were cut to its range")
     interval = restorer.calibration is not None and restorer.calibration.multiplier is not None
     return judge(
         restorer.claim(domain.group_kind),
-        worst_of(results),
+        (*worst_of(results), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
         invisible_size_px=restorer.invisible_size_px,
         covered_share=1.0 if interval else 0.0,
         inputs=(source.sha256,),

@@ -122,7 +122,7 @@ class Verdict(Record):
     @property
     def sentence(self) -> str:
         """The verdict in one sentence (what is claimed of the interval stands in `claim.text`)."""
-        ran = [c for c in self.checks if c.outcome != "skipped"]
+        ran = [c for c in self.checks if c.outcome != "skipped" and c.threshold is not None]  # a figure without a limit passes nothing
         count = f"{len(ran)} of {len(ran)} checks passed" if all(c.outcome == "pass" for c in ran) else (
             f"{sum(c.outcome == 'pass' for c in ran)} of {len(ran)} checks passed"
         )  # fmt: skip

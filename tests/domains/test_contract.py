@@ -70,7 +70,9 @@ def verdict(domain: Domain) -> Verdict:
 def upscale(domain: Domain, source: Source, target: OutputPlan) -> tuple[tuple[Path, ...], dict[Window, Raster]]:
     told: dict[Window, Raster] = {}
     with domain.open(source) as scene, domain.create(source, target) as writer:
-        for window in windows(*source.shape[1:], 256):
+        _, height, width = source.shape
+        for row in range(0, height, 256):
+            window = Window(row, 0, min(256, height - row), width)
             raster = scene.read(window)
             mean = raster.pixels.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
             mask = raster.mask.repeat(SCALE, axis=0).repeat(SCALE, axis=1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sr_core.errors import ShapeError, UnitError
-from sr_core.raster import Encoding, Raster, Window, windows
+from sr_core.raster import Encoding, Raster, Window, cache_blocks, windows
 
 
 @pytest.mark.parametrize("window", [(0, 0, 0, 1), (0, 0, 1, 0), (-1, 0, 1, 1), (0, -1, 1, 1)])
@@ -73,3 +73,35 @@ def test_a_raster_is_of_one_shape() -> None:
     for wrong in ((pixels[0], mask, ("a",)), (pixels, mask.T, ("a", "b")), (pixels, mask, ("a",))):
         with pytest.raises(ShapeError, match=r"pixels \(C, H, W\)"):
             Raster(*wrong, "DN", (0.0, 1.0))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32"])
+def test_values_are_encoded_block_by_block_as_at_once(kind: str) -> None:
+    encoding = Encoding(kind, 0.013, -2.0, low=1)
+    values = np.random.default_rng(0).normal(0, 900, (3, 257, 311)).astype(np.float32)
+    at_once = (values.astype(np.float64) + 2.0) / 0.013
+    if encoding.is_integer:
+        at_once = np.clip(np.rint(at_once), encoding.low, encoding.high)
+    at_once = at_once.astype(kind)
+    np.testing.assert_array_equal(encoding.encode(values), at_once)
+    np.testing.assert_array_equal(encoding.encode(values.transpose(2, 0, 1)), at_once.transpose(2, 0, 1))
+    assert encoding.encode(values[0, 0, 0]) == at_once[0, 0, 0]
+
+
+def test_what_is_not_known_is_not_encoded_and_what_is_cut_is_counted() -> None:
+    encoding = Encoding("uint8", 1.0, 10.0, low=1)
+    values = np.array([[10.4, 10.6, 265.49, 265.51], [np.nan, np.inf, -5.0, 60.0]], np.float32)
+    stored, clipped = encoding.encode_known(values, np.array([[True] * 4, [False, False, True, True]]))
+    assert stored.tolist() == [[1, 1, 255, 255], [1, 1, 1, 50]] and clipped == 3  # 10.4, 265.51 and -5
+    room = np.zeros((2, 9, 4), np.uint8)
+    encoding.encode_known(values, np.isfinite(values), out=room[:, 4])
+    assert room[:, 4].tolist() == stored.tolist() and room[:, :4].sum() == room[:, 5:].sum() == 0
+
+
+def test_cache_blocks_are_all_of_the_arrays() -> None:
+    for shape in ((), (7,), (100_000,), (2, 3, 40_000), (0, 5), (3, 0), (200, 300)):
+        counts, other = np.zeros(shape, int), np.ones(shape)
+        for part, same in cache_blocks(counts, other):
+            assert part.size <= 1 << 15 and part.shape == same.shape
+            part += 1
+        assert (counts == 1).all()

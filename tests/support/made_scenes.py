@@ -38,11 +38,10 @@ def nearest(
     """Send a scene through a writer, every LR pixel repeated."""
     _, height, width = source.shape
     for row in range(0, height, side):
-        for col in range(0, width, side):
-            window = Window(row, col, min(side, height - row), min(side, width - col))
-            raster = scene.read(window)
-            mean = raster.pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-            mask = raster.mask.repeat(scale, axis=0).repeat(scale, axis=1)
-            half = None if half_width is None else np.full_like(mean, half_width)
-            rest = np.full(raster.pixels.shape, 0.5, np.float32) if residual else None
-            writer.write(window.scaled(scale), np.where(mask, mean, np.nan), mask, half, rest)
+        window = Window(row, 0, min(side, height - row), width)
+        raster = scene.read(window)
+        mean = raster.pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+        mask = raster.mask.repeat(scale, axis=0).repeat(scale, axis=1)
+        half = None if half_width is None else np.full_like(mean, half_width)
+        rest = np.full(raster.pixels.shape, 0.5, np.float32) if residual else None
+        writer.write(window.scaled(scale), np.where(mask, mean, np.nan), mask, half, rest)

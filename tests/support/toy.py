@@ -10,6 +10,8 @@ from typing import Self
 
 import numpy as np
 
+from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows
+from sr_core.delivery import Delivery
 from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.errors import InputError
 from sr_core.log import Log, Silent
@@ -63,41 +65,55 @@ class ToyScene:
 
 
 class ToyWriter:
-    """Collects windows and writes one `.npz` at the end."""
+    """Makes one `.npz` of the finished rows."""
 
     lossless = True
 
     def __init__(self, like: Source, plan: OutputPlan) -> None:
-        bands, height, width = like.shape
-        shape = (bands, height * plan.scale, width * plan.scale)
         self.plan = plan
-        self.stored = np.zeros(shape, np.uint16)
-        self.half_width = np.full(shape, np.nan, np.float32)
+        layout = Layout(like.shape, plan.scale, "uint16", half_width="float32" if plan.interval else None, residual=plan.residual)
+        self.delivery = Delivery(like.path, plan.target, plan.overwrite, 2 * layout.nbytes, plan.key)
+        self.canvas = Canvas(self.delivery.folder / "rows", layout)
 
     def write(
-        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None
-    ) -> None:
-        rows, cols = window.slices()
-        self.stored[:, rows, cols] = np.where(mask, ENCODING.encode(np.nan_to_num(mean)), 0)
+        self, window: Window, mean: Float32Array, mask: BoolArray, half_width: Float32Array | None, residual: Float32Array | None,
+        note: str = "",
+    ) -> None:  # fmt: skip
+        self.canvas.check(window, mean, mask)
+        rows, clipped = encoded_rows(ENCODING, mean, mask, 0)
+        arrays = {STORED: rows}
         if half_width is not None:
-            self.half_width[:, rows, cols] = half_width
+            arrays[HALF_WIDTH] = by_rows(half_width)
+        if self.plan.residual:
+            arrays[RESIDUAL] = by_rows(residual)
+        self.canvas.append(arrays, mask, clipped=clipped, claimed=half_width is not None, note=note)
 
     def reread(self, window: Window) -> Raster:
         rows, cols = window.slices()
-        part = self.stored[:, rows, cols]
+        part = self.canvas.read(STORED)[:, rows, cols]
         return Raster(
             ENCODING.decode(part), (part != 0).all(axis=0), tuple(f"B{i}" for i in range(len(part))), "reflectance", ENCODING.valid_range
         )
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
-        np.savez(self.plan.target, sr=self.stored, half_width=self.half_width)
-        return (OutputFile("image", self.plan.target),)
+        self.canvas.require_whole()
+        arrays = {"sr": self.canvas.read(STORED)}
+        if self.plan.interval:
+            arrays["half_width"] = self.canvas.read(HALF_WIDTH)
+        for role, name in (("verdict", self.plan.target.with_suffix(".json")), ("image", self.plan.target)):
+            place = self.delivery.place(role, name)
+            if role == "verdict":
+                place.write_text(verdict.to_json())
+                continue
+            with place.open("wb") as file:
+                np.savez(file, **arrays)
+        return self.delivery.publish()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        return None
+        self.delivery.leave(error)
 
 
 @dataclass

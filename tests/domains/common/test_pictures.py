@@ -256,10 +256,10 @@ def test_alpha_is_upscaled_and_holes_stay(tmp_path: Path, verdict: Verdict) -> N
 def test_no_claim_has_its_code(tmp_path: Path, verdict: Verdict) -> None:
     Image.fromarray(RGB[..., 0]).save(tmp_path / "p.png")
     with PictureWriter(source(tmp_path / "p.png"), plan(tmp_path / "o.png")) as writer:
-        fill(writer, 2.0)
-        half = np.full((1, 10, 10), np.nan, np.float32)
+        half = np.full((1, 160, 140), 2.0, np.float32)
+        half[0, :10, :10] = np.nan
         half[0, 0, 0] = 9.0
-        writer.write(Window(0, 0, 10, 10), np.zeros((1, 10, 10), np.float32), np.ones((10, 10), bool), half, None)
+        writer.write(Window(0, 0, 160, 140), np.zeros((1, 160, 140), np.float32), np.ones((160, 140), bool), half, None)
         writer.finish(verdict)
     stored = read_picture(tmp_path / "o.interval.png").pixels[0]
     assert stored[0, 0] == 65534 and (stored[:10, :10] == 65535).sum() == 99
@@ -275,7 +275,7 @@ def test_nothing_is_left_by_a_failure(tmp_path: Path) -> None:
     assert list((tmp_path / "o").iterdir()) == []
     target = tmp_path / "o" / "o.png"
     with pytest.raises(OutputError, match="not finite"), PictureWriter(source(tmp_path / "p.png"), plan(target)) as writer:
-        writer.write(Window(0, 0, 2, 2), np.full((3, 2, 2), np.nan, np.float32), np.ones((2, 2), bool), None, None)
+        writer.write(Window(0, 0, 2, 140), np.full((3, 2, 140), np.nan, np.float32), np.ones((2, 140), bool), None, None)
     assert list((tmp_path / "o").iterdir()) == []
 
 

@@ -224,10 +224,10 @@ def test_nothing_is_left_after_a_failure(three, make_slice, one, tmp_path, verdi
     for source, name in ((three, "out"), (one(make_slice(SeriesInstanceUID="1.4")), "out.dcm")):
         plan = OutputPlan(tmp_path / "results" / name, 2, "m", "o", "c", {})
         with pytest.raises(RuntimeError), MedicalDomain().create(source, plan) as writer:
-            writer.write(Window(0, 0, 2, 2), np.zeros((source.shape[0], 2, 2), np.float32), np.ones((2, 2), bool), None, None)
+            writer.write(Window(0, 0, 2, 48), np.zeros((source.shape[0], 2, 48), np.float32), np.ones((2, 48), bool), None, None)
             raise RuntimeError
-        with pytest.raises(ShapeError, match="4 of 1920 pixels"), MedicalDomain().create(source, plan) as writer:
-            writer.write(Window(0, 0, 2, 2), np.zeros((source.shape[0], 2, 2), np.float32), np.ones((2, 2), bool), None, None)
+        with pytest.raises(ShapeError, match="1 of 20 LR rows written"), MedicalDomain().create(source, plan) as writer:
+            writer.write(Window(0, 0, 2, 48), np.zeros((source.shape[0], 2, 48), np.float32), np.ones((2, 48), bool), None, None)
             writer.finish(verdict)
     assert not list((tmp_path / "results").iterdir())
 
@@ -252,12 +252,14 @@ def test_targets_that_cannot_be_used(three, upscaled, make_slice, one, tmp_path)
 def test_windows_that_do_not_fit(make_slice, one, tmp_path):
     source = one(make_slice())
     with MedicalDomain().create(source, OutputPlan(tmp_path / "o.dcm", 2, "m", "o", "c", {})) as writer:
-        for window in (Window(1, 0, 2, 2), Window(38, 0, 4, 4)):
+        for window in (Window(0, 0, 1, 48), Window(2, 0, 2, 48), Window(0, 0, 42, 48), Window(0, 0, 2, 46), Window(0, 2, 2, 46)):
             shape = (1, window.height, window.width)
             with pytest.raises(ShapeError):
                 writer.write(window, np.zeros(shape, np.float32), np.ones(shape[1:], bool), None, None)
         with pytest.raises(OutputError, match="not finite"):
-            writer.write(Window(0, 0, 2, 2), np.full((1, 2, 2), np.nan, np.float32), np.ones((2, 2), bool), None, None)
+            writer.write(Window(0, 0, 2, 48), np.full((1, 2, 48), np.nan, np.float32), np.ones((2, 48), bool), None, None)
+        with pytest.raises(ShapeError, match="cuts LR pixels"):
+            writer.write(Window(0, 0, 2, 48), np.zeros((1, 2, 48), np.float32), np.eye(2, 48) == 0, None, None)
 
 
 def faults(path: Path) -> list[str]:

@@ -125,10 +125,10 @@ def test_verdict_file_holds_the_hashes(five_bands: Path, tmp_path: Path, verdict
 def test_reread_is_what_the_file_holds(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
     source = only(five_bands)
     window = Window(60, 30, 90, 90)
-    with GeoTiffScene(source) as scene, CogWriter(source, plan(tmp_path / "sr.tif")) as writer:
-        nearest(writer, scene, source, SCALE)
-        mean = np.full((5, 90, 90), 0.123456, np.float32)
-        writer.write(window, mean, np.ones((90, 90), bool), None, None)
+    with CogWriter(source, plan(tmp_path / "sr.tif")) as writer:
+        for row in range(0, 429, 39):
+            mean = np.full((5, 39, 273), 0.123456, np.float32)
+            writer.write(Window(row, 0, 39, 273), mean, np.ones((39, 273), bool), None, None)
         raster = writer.reread(window)
         writer.finish(verdict)
     np.testing.assert_allclose(raster.pixels, 0.1235, atol=1e-7)  # one step is 1e-4
@@ -234,11 +234,11 @@ class TestNothingIsLeft:
 
         copies: list[Path] = []
 
-        def failing(working: Path, place: Path) -> None:
+        def failing(image: Path, place: Path, stored: np.ndarray) -> None:
             copies.append(place)
             if len(copies) == 2:
                 raise OutputError("disk full", "room", "Free some.")
-            place.write_bytes(working.read_bytes())
+            place.write_bytes(image.read_bytes())
 
         monkeypatch.setattr(module, "copy_as_cog", failing)
         with pytest.raises(OutputError, match="disk full"):
@@ -247,15 +247,15 @@ class TestNothingIsLeft:
 
     def test_by_values_that_are_not_finite(self, five_bands: Path, tmp_path: Path) -> None:
         source = only(five_bands)
-        mean = np.full((5, 30, 30), np.nan, np.float32)
+        mean = np.full((5, 30, 273), np.nan, np.float32)
         with pytest.raises(OutputError, match="not finite"), CogWriter(source, plan(tmp_path / "o" / "sr.tif")) as writer:
-            writer.write(Window(0, 0, 30, 30), mean, np.ones((30, 30), bool), None, None)
+            writer.write(Window(0, 0, 30, 273), mean, np.ones((30, 273), bool), None, None)
         assert list((tmp_path / "o").iterdir()) == []
 
     def test_by_a_killed_run(self, five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
-        stale = tmp_path / ".sr.tif.abc.partial"
+        stale = tmp_path / ".sr.tif.0123456789abcdef.resume"
         stale.mkdir()
-        (stale / "lock").touch()
+        (tmp_path / ".sr.tif.lock").touch()
         (stale / "image.working.tif").write_bytes(b"half")
         upscale(five_bands, tmp_path / "sr.tif", verdict)
         assert not stale.exists() and not list(tmp_path.glob(".*"))

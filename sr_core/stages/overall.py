@@ -1,0 +1,116 @@
+"""What is known of a whole upscaled image from the pass that made it: kept band by band, so that a run that goes on knows it, too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sr_core.raster import Window
+from sr_core.records import Record
+
+if TYPE_CHECKING:
+    from sr_core.stages.bands import Band
+    from sr_core.trust.verdict import CheckResult
+
+WINDOW = 256  # LR columns of a window that may be checked
+CHECKED = 16  # windows of an image in which the written result is read back and checked
+
+
+class SeenWindow(Record):
+    """A window of the LR grid that holds valid pixels, with rms and maximum of |y - A z| in it (physical unit)."""
+
+    window: Window
+    rms: float
+    largest: float
+
+
+class BandNote(Record):
+    """What the residual y - A z of a band comes to, over all of its valid values.
+
+    Attributes
+    ----------
+    values : number of valid values.
+    squares, largest : sum of squares, and largest |y - A z| (physical unit).
+    above : values with |y - A z| over half a step of the file.
+    windows : those that hold valid pixels.
+    """
+
+    values: int = 0
+    squares: float = 0.0
+    largest: float = 0.0
+    above: int = 0
+    windows: tuple[SeenWindow, ...] = ()
+
+
+def note_of(band: Band, step: float) -> BandNote:
+    """Sum up a band that comes with its residual; `step` is the quantisation step of the file (0: floating point)."""
+    assert band.residual is not None
+    values, squares, above, seen = 0, 0.0, 0, []
+    for col in range(0, band.window.width, WINDOW):
+        window = Window(band.window.row, col, band.window.height, min(WINDOW, band.window.width - col))
+        rows, cols = window.inside(band.window).slices()
+        size = np.abs(band.residual[:, rows, cols][:, band.lr.mask[rows, cols]], dtype=np.float64)
+        if not size.size:
+            continue
+        total = float(np.sum(size**2))
+        values, squares, above = values + size.size, squares + total, above + int(np.count_nonzero(size > step / 2))
+        seen.append(SeenWindow(window=window, rms=math.sqrt(total / size.size), largest=float(size.max())))
+    largest = max((s.largest for s in seen), default=0.0)
+    return BandNote(values=values, squares=squares, largest=largest, above=above, windows=tuple(seen))
+
+
+def chosen(notes: Sequence[BandNote]) -> list[Window]:
+    """Choose the windows that are checked: half of them spread over the image, the others where the residual is largest.
+
+    Returns
+    -------
+    At most 16 windows, from top to bottom; none if no pixel is valid.
+    """
+    seen = [window for note in notes for window in note.windows]
+    if len(seen) <= CHECKED:
+        return [s.window for s in seen]
+    half, quarter = CHECKED // 2, CHECKED // 4
+    picked = {s.window for s in seen[:: -(-len(seen) // half)]}
+    for size in ("rms", "largest"):
+        rest = sorted((s for s in seen if s.window not in picked), key=lambda s: (-getattr(s, size), s.window))
+        picked |= {s.window for s in rest[:quarter]}
+    return sorted(picked)
+
+
+def overall_figures(notes: Sequence[BandNote], clipped: int, step: float, unit: str) -> tuple[CheckResult, ...]:
+    """Give the figures of the whole image. They have no limits: valid pixels at an end of the range or beside nodata are among them.
+
+    Parameters
+    ----------
+    clipped : values that the file's encoding cut to its range; shown if there are any.
+    step : quantisation step of the file, 0 for floating point.
+    unit : physical unit of the residuals.
+    """
+    values = sum(note.values for note in notes)
+    figures: list[CheckResult] = []
+    if values:
+        everywhere = f"over all {values} valid values of the image"
+        rms, largest = math.sqrt(sum(note.squares for note in notes) / values), max(note.largest for note in notes)
+        in_unit, size = ("steps", step) if step else (unit, 1.0)
+        figures.append(_figure("whole image: residual rms", rms / size, in_unit, everywhere))
+        figures.append(_figure("whole image: residual max", largest / size, in_unit, everywhere))
+        if step:
+            share = sum(note.above for note in notes) / values
+            figures.append(_figure("whole image: residual over half a step", share, "", f"share of the values, {everywhere}"))
+    if clipped:
+        figures.append(
+            _figure("whole image: cut to the file's range", float(clipped), "values", "more than the file can hold was asked for")
+        )
+    return tuple(figures)
+
+
+def _figure(name: str, value: float, unit: str, sentence: str) -> CheckResult:
+    from sr_core.trust.verdict import CheckResult
+
+    return CheckResult(
+        name=name, value=value, unit=unit, threshold=None, threshold_source="information", severity="warn", outcome="pass",
+        sentence=sentence, required=False,
+    )  # fmt: skip
