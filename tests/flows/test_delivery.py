@@ -46,6 +46,7 @@ def test_a_stopped_delivery_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     np.save(tmp_path / "lr.npy", texture(100, 90))
     (image,), _ = ToyDomain().discover([tmp_path / "lr.npy"], Silent())
     monkeypatch.setattr(bands, "ROWS", (32, 32))
+    monkeypatch.setattr(bands, "WHOLE", 0)
     settings = {"workspace": run.workspace}
     honest = ToyWriter.write
 

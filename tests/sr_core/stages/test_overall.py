@@ -56,6 +56,7 @@ def test_windows_with_the_largest_residuals_are_looked_at() -> None:
 
 def test_figures_are_those_of_the_file_as_a_whole(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bands, "ROWS", (32, 32))
+    monkeypatch.setattr(bands, "WHOLE", 0)
     np.save(tmp_path / "lr.npy", texture(150, 131, seed=3))
     restorer = Restorer(run.calibrated.path)
     verdict = upscale_path(ToyDomain(), tmp_path / "lr.npy", restorer, tmp_path / "sr.npz", log=Silent()).verdict

@@ -52,7 +52,7 @@ def test_what_is_delivered_explains_each_band(run: Run) -> None:
 def test_a_whole_upscale_passes_its_checks(run: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "lr.npy", texture(80, 90, seed=3))
     done = upscale_path(ToyDomain(), tmp_path / "lr.npy", Restorer(run.calibrated.path), tmp_path / "sr.npz", log=Silent())
-    residuals = [check for check in done.verdict.checks if "residual" in check.name]
+    residuals = [check for check in done.verdict.checks if "residual" in check.name and check.threshold is not None]
     assert len(residuals) == 2 and all(check.value <= check.threshold for check in residuals)
 
 

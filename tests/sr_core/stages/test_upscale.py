@@ -35,6 +35,7 @@ def test_windows_give_what_the_whole_gives(restorer: Restorer, scene: Path, tmp_
     whole = upscale_path(ToyDomain(), scene, restorer, tmp_path / "whole.npz", log=Silent())
     monkeypatch.setattr(overall, "WINDOW", 48)
     monkeypatch.setattr(bands, "ROWS", (32, 32))
+    monkeypatch.setattr(bands, "WHOLE", 0)
     windowed = upscale_path(ToyDomain(), scene, restorer, tmp_path / "windows.npz", log=Silent())
     a, b = np.load(tmp_path / "whole.npz"), np.load(tmp_path / "windows.npz")
     assert (a["sr"] != b["sr"]).mean() <= 1e-4

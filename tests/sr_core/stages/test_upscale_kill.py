@@ -23,7 +23,7 @@ from sr_core.stages.restore import Restorer
 from sr_core.stages.upscale import upscale_path
 
 bundle, image, target, what, when = sys.argv[1:]
-bands.ROWS = (32, 32)
+bands.ROWS, bands.WHOLE = (32, 32), 0
 
 class Log(Sentences):
     def say(self, sentence):

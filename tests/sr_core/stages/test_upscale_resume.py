@@ -34,6 +34,7 @@ def restorer(run: Run) -> Restorer:
 @pytest.fixture(autouse=True)
 def low_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bands, "ROWS", (32, 32))
+    monkeypatch.setattr(bands, "WHOLE", 0)
 
 
 @pytest.fixture
@@ -132,6 +133,7 @@ def test_what_the_result_depends_on_is_in_the_key(
     np.save(scene, other)
     go()
     monkeypatch.setattr(bands, "ROWS", (64, 64))
+    monkeypatch.setattr(bands, "WHOLE", 0)
     go()
     monkeypatch.setattr(stage, "VERSION", 2)
     go()
