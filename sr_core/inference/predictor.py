@@ -22,7 +22,7 @@ WHOLE = 512  # LR pixels: an image with no longer side is computed at once
 FILLED = 64  # LR pixels over which a hole is filled from its nearest measured pixel; with no end, a window would need the whole image
 FED = 1 << 14  # LR pixels fed to the rows' flow at once, about; measured on images of 512 to 2,048 px a side
 FED_ROWS = (4, 32)  # fewest and most rows fed at once
-Executor = Literal["whole", "rows", "tiles"]
+Executor = Literal["whole", "rows", "strips", "tiles"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Predictor:
     precision : "auto" (bfloat16 where the device gains), "float32" or "bfloat16"; the base is float32 always.
     tile : side of a tile in LR pixels. None: images of up to 512 px a side at once, larger ones in tiles of 512.
     device : "cpu", "cuda".
+    strip : LR columns that pass through the network at once, where the rows of a wide image would take too much memory. None: all.
 
     Raises
     ------
@@ -58,9 +59,11 @@ class Predictor:
     Band-wise networks take one band after the other, so memory does not grow with the number of bands.
     """
 
-    def __init__(self, bundle: Bundle, precision: str = "auto", tile: int | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self, bundle: Bundle, precision: str = "auto", tile: int | None = None, device: str = "cpu", strip: int | None = None
+    ) -> None:
         self.bundle = bundle
-        self.tile = tile
+        self.tile, self.strip = tile, strip
         self.device = torch.device(device)
         self.precision = choose_precision(precision, device)
         net = bundle.net.eval().to(self.device)
@@ -72,10 +75,12 @@ class Predictor:
         return self.bundle.net.halo
 
     def executor(self, height: int, width: int) -> Executor:
-        """Say how an image of that size (LR pixels) is computed: at once, row by row or in tiles."""
+        """Say how an image of that size (LR pixels) is computed: at once, row by row, so in strips of columns, or in tiles."""
         if self.tile is None and max(height, width) <= WHOLE:
             return "whole"
-        return "tiles" if self.tile is not None or not self.net.streams else "rows"
+        if self.tile is not None or not self.net.streams:
+            return "tiles"
+        return "strips" if self.strip is not None and self.strip < width else "rows"
 
     def fill(self, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give unmeasured pixels the value of the nearest measured one within 64 px, else the mean of the training images."""
@@ -105,7 +110,7 @@ class Predictor:
         shape = (len(y), self.net.descriptor.scale * y.shape[1], self.net.descriptor.scale * y.shape[2])
         mean = np.empty(shape, np.float32)
         spread = np.empty(shape, np.float32) if self.net.descriptor.spread else None
-        if self.executor(*y.shape[1:]) == "rows":
+        if self.executor(*y.shape[1:]) in ("rows", "strips"):
             self._predict_rows(filled, mean, spread)
         else:
             for bands in self._groups(len(y)):

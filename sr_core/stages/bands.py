@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from sr_core.raster import Float32Array, Raster, Scene, Window
 from sr_core.stages.evidence import residual_of
 from sr_core.stages.regions import enlarge_mask
+from sr_core.stages.strips import Strips, together
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
@@ -67,8 +69,8 @@ def restore_bands(restorer: Restorer, scene: Scene, *, start: int = 0, residual:
         If the image cannot be read, or a measured pixel is not finite.
     """
     _, height, width = scene.shape
-    parts = _by_rows if restorer.predictor.executor(height, width) == "rows" else _by_windows
-    for window, piece in parts(restorer, scene, bands_of(scene)[start:]):
+    ways = {"rows": _by_rows, "strips": _by_strips, "tiles": _by_windows, "whole": _by_windows}
+    for window, piece in ways[restorer.predictor.executor(height, width)](restorer, scene, bands_of(scene)[start:]):
         yield _deliver(restorer, scene, window, piece, residual)
 
 
@@ -118,6 +120,19 @@ def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[
                     coming = reader.submit(_read_filled, restorer, scene, slabs[0])
                 passage.feed(lr)
             yield band, passage.piece(window)
+
+
+def _by_strips(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
+    """Give each band with what its projection needs around it, from strips of columns that passed through the network."""
+    _, height, width = scene.shape
+    for group in together(bands):
+        whole = Window(group[0].row, 0, sum(band.height for band in group), width)
+        rows = whole.grown(restorer.projection_reach, height, width)
+        with Strips(restorer, rows, partial(_read_filled, restorer, scene), scene.shape) as strips:
+            for band in group:
+                window = band.grown(restorer.projection_reach, height, width)
+                mean, spread = strips.read(window)
+                yield band, _Piece(window, _read_filled(restorer, scene, window), (mean,), (spread,))
 
 
 def _slabs(first: int, height: int, width: int) -> list[Window]:

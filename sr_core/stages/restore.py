@@ -42,6 +42,7 @@ class Restorer:
     precision : "auto" (the one that was calibrated; without a calibration, bfloat16 where the device gains; never one that was measured
         and refused), "float32", "bfloat16" or, on CUDA, "float16".
     tile : side of the tiles in which the network runs, LR pixels; None: as the predictor sees fit.
+    strip : LR columns that pass through the network at once in a large image; None: all of them.
 
     Attributes
     ----------
@@ -55,7 +56,9 @@ class Restorer:
         If the bundle cannot be read.
     """
 
-    def __init__(self, folder: Path, precision: str = "auto", device: str | None = None, tile: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, precision: str = "auto", device: str | None = None, tile: int | None = None, strip: int | None = None
+    ) -> None:
         from sr_core.bundle import Bundle
         from sr_core.inference import Predictor
         from sr_core.networks.precision import choose_precision, training_device
@@ -74,7 +77,7 @@ class Restorer:
         if precision == "auto" and calibration is not None and calibration.settings.precision not in self.refused:
             precision = calibration.settings.precision
         self.precision = str(choose_precision(precision, self.device, self.refused)).removeprefix("torch.")
-        self.predictor = Predictor(self.bundle, self.precision, tile, self.device)
+        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, strip)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
 

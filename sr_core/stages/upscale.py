@@ -137,7 +137,7 @@ def _key(source: Source, scene: Scene, restorer: Restorer, plan: OutputPlan) -> 
         "source": source.sha256,
         "image": [list(scene.shape), list(scene.bands), scene.unit, repr(scene.encoding)],
         "model": [restorer.bundle.weights_hash, restorer.card.digest()],
-        "run": [restorer.precision, restorer.device, restorer.predictor.tile, band_height(scene.shape[2])],
+        "run": [restorer.precision, restorer.device, restorer.predictor.tile, restorer.predictor.strip, band_height(scene.shape[2])],
         "plan": [plan.scale, plan.interval, plan.residual, plan.model, plan.operator, plan.claim, dict(plan.tags)],
     }
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from sr_core.errors import InputError
 from sr_core.inference.predictor import WHOLE
 from sr_core.log import Silent
 from sr_core.raster import Float32Array
-from sr_core.stages import bands
+from sr_core.stages import bands, strips
 from sr_core.stages.bands import Band, bands_of, restore_bands
 from sr_core.stages.restore import Restorer
+from sr_core.stages.strips import strips_of
 
 WIDTH = WHOLE + 40
 
@@ -81,6 +83,33 @@ def test_a_run_that_goes_on_gives_the_same(restorer: Restorer, tmp_path: Path) -
         for one, other in zip(made[start:], again, strict=True):
             for name in ("sr", "half_width", "residual"):
                 assert np.array_equal(getattr(one, name), getattr(other, name)), (start, one.window, name)
+
+
+@pytest.mark.parametrize("strip", [100, 240])
+def test_strips_of_columns_equal_rows(restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strip: int) -> None:
+    scene = _scene(tmp_path, hole=True)
+    rows = list(restore_bands(restorer, scene, residual=True))
+    with monkeypatch.context() as patch:
+        patch.setattr(restorer.predictor, "strip", strip)
+        patch.setattr(strips, "GROUP", 64)
+        patch.setattr(tempfile, "tempdir", str(tmp_path))
+        for start in (0, 3):
+            made = list(restore_bands(restorer, scene, start=start, residual=True))
+            for one, other in zip(rows[start:], made, strict=True):
+                for name in ("sr", "half_width", "residual"):
+                    assert np.array_equal(getattr(one, name), getattr(other, name)), (start, one.window, name)
+    assert [path.name for path in tmp_path.iterdir()] == ["scene.npy"]
+
+
+def test_a_strip_without_its_halo_would_be_seen(restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted fault."""
+    scene = _scene(tmp_path)
+    rows = _joined(list(restore_bands(restorer, scene)), "sr")
+    with monkeypatch.context() as patch:
+        patch.setattr(restorer.predictor, "strip", 240)
+        patch.setattr(strips, "strips_of", lambda width, size, halo: strips_of(width, size, halo - 1))
+        made = _joined(list(restore_bands(restorer, scene)), "sr")
+    assert not np.array_equal(rows, made)
 
 
 def test_a_reach_too_short_would_be_seen(restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
