@@ -33,7 +33,7 @@ from domains.common.picture_metadata import SourceType
 from domains.common.png import encode_png16
 from sr_core.domain import OutputPlan
 from sr_core.errors import InputError, OutputError, ShapeError, SRError
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -133,7 +133,11 @@ class PictureScene:
 
     def read(self, window: Window) -> Raster:
         """Read a window that lies inside the picture."""
-        return _raster(self.picture, window, self.encoding)
+        return self.read_stored(window).raster()
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        """Read a window as `read` does, in stored values."""
+        return _stored(self.picture, window, self.encoding)
 
     def __enter__(self) -> Self:
         return self
@@ -142,13 +146,13 @@ class PictureScene:
         """Nothing is held open."""
 
 
-def _raster(picture: Picture, window: Window, encoding: Encoding) -> Raster:
+def _stored(picture: Picture, window: Window, encoding: Encoding) -> StoredRaster:
     _, height, width = picture.pixels.shape
     if window.row + window.height > height or window.col + window.width > width:
         raise ShapeError(f"window {window}", f"a window inside {width} x {height} px", "Ask for less.")
     rows, cols = window.slices()
     mask = np.ones((window.height, window.width), bool) if picture.alpha is None else picture.alpha[rows, cols] > 0
-    return Raster(encoding.decode(picture.pixels[:, rows, cols]), mask, _BANDS[picture.mode], UNIT, encoding.valid_range)
+    return StoredRaster(picture.pixels[:, rows, cols], mask, _BANDS[picture.mode], UNIT, encoding)
 
 
 class PictureWriter:
@@ -220,14 +224,14 @@ class PictureWriter:
         there, once they have all been written.
         """
         if self._picture.format != "JPEG":
-            return _raster(self._picture, window, self.encoding)
+            return _stored(self._picture, window, self.encoding).raster()
         top, left = window.row // _JPEG_BLOCK * _JPEG_BLOCK, window.col // _JPEG_BLOCK * _JPEG_BLOCK
         bottom, right = (-(-end // _JPEG_BLOCK) * _JPEG_BLOCK for end in (window.row + window.height, window.col + window.width))
         blocks = replace(self._picture, pixels=self._picture.pixels[:, top:bottom, left:right], exif=None, icc=None)
         decoded = np.asarray(Image.open(io.BytesIO(encode_picture(blocks))))
         pixels = decoded[None] if decoded.ndim == 2 else np.moveaxis(decoded, -1, 0)
         inner = Window(window.row - top, window.col - left, window.height, window.width)
-        return _raster(replace(self._picture, pixels=pixels), inner, self.encoding)
+        return _stored(replace(self._picture, pixels=pixels), inner, self.encoding).raster()
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Encode everything and publish it; the verdict receives the sha256 of the files.

@@ -15,7 +15,7 @@ from domains.common.delivery import Delivery
 from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, lasting_tags
 from domains.satellite.cog import copy_as_cog, create_tiled
 from domains.satellite.header import Header, gdal_settings, open_tiff, quiet, read_header
-from domains.satellite.read import read_raster
+from domains.satellite.read import read_stored
 from sr_core.domain import OutputPlan
 from sr_core.errors import InputError, OutputError, ShapeError
 from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
@@ -117,7 +117,7 @@ class CogWriter:
 
     def reread(self, window: Window) -> Raster:
         """Give back, through the file's own rounding, what was written at a window of the SR grid."""
-        return read_raster(self._open[IMAGE], self._written_header(), window, self.plan.target.name)
+        return read_stored(self._open[IMAGE], self._written_header(), window, self.plan.target.name).raster()
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Attach the verdict, copy everything as valid COGs and publish it; the verdict receives the sha256 of the files.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -64,10 +65,41 @@ class _Sink(io.RawIOBase):
     def flush(self) -> None:
         """Do nothing: writes are not buffered here."""
 
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Write at a place of the file, past HDF5, or remember why not."""
+        view = data.cast("B")
+        done = 0
+        while self.failure is None and done < len(view):
+            try:
+                done += os.pwrite(self._file.fileno(), view[done:], offset + done)
+            except OSError as error:
+                self.failure = error
+
+
+@dataclass(frozen=True)
+class Growing:
+    """An HDF5 file that is being written.
+
+    Attributes
+    ----------
+    file : the open file.
+    write_at : takes an offset in bytes and contiguous bytes for it; for datasets whose place in the file HDF5 has fixed already.
+    """
+
+    file: h5py.File
+    write_at: Callable[[int, memoryview], None]
+
 
 @contextmanager
 def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
-    """Write an HDF5 file that appears at `path` whole or not at all.
+    """Write an HDF5 file that appears at `path` whole or not at all; see `growing`."""
+    with growing(path) as made:
+        yield made.file
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[Growing]:
+    """Write an HDF5 file that appears at `path` whole or not at all, with a way to write past HDF5.
 
     It grows as `<path>.partial` under a file lock that the operating system frees if the writer is killed; the next
     writer takes the leftover over. Leaving by an exception removes it.
@@ -83,7 +115,7 @@ def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
     try:
         sink.truncate(0)
         with h5py.File(sink, "w") as file:
-            yield file
+            yield Growing(file, sink.write_at)
         if sink.failure is None:
             try:
                 os.fsync(lock)

@@ -39,6 +39,11 @@ class Strip:
         """Give the four arrays by the names of their datasets."""
         return {"lr": self.lr, "hr": self.hr, "mask_lr": self.mask_lr, "mask_hr": self.mask_hr}
 
+    def part(self, columns: slice, scale: int) -> Strip:
+        """Give some LR columns of it and the HR pixels that they cover, as views."""
+        fine = slice(columns.start * scale, columns.stop * scale)
+        return Strip(self.lr[..., columns], self.hr[..., fine], self.mask_lr[:, columns], self.mask_hr[:, fine])
+
 
 class PairSource(Protocol):
     """A pair of images that is read once, from top to bottom."""

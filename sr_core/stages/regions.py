@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sr_core.errors import InputError, RecipeError, ShapeError
 from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 REACH = 64  # HR px over which a hole is filled from its nearest usable pixel: with no end, a window would need the whole scene
 Read = Callable[[Window], Raster]
+Stored = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,21 @@ def seen(read: Read, window: Window, shape: tuple[int, int], operator: Operator)
     Window
         The window asked for, on the LR grid of that raster.
     """
+    height, width = shape
+    there, inside = under(window, shape, operator)
+    hr = read(there)
+    if hr.mask.all():
+        return hr, np.ones((there.height // operator.scale[0], there.width // operator.scale[1]), np.bool_), inside
+    around = there.grown(REACH, height, width)
+    filled = _fill(read(around) if around != there else hr)[(slice(None), *there.inside(around).slices())]
+    return Raster(filled, hr.mask, hr.bands, hr.unit, hr.valid_range), _measured_wholly(hr.mask, operator), inside
+
+
+def under(window: Window, shape: tuple[int, int], operator: Operator) -> tuple[Window, Window]:
+    """Give the HR window that the measurements of a window of the LR grid see, and the window asked for on the LR grid of that one.
+
+    `shape` is the image's height and width, HR px.
+    """
     rows, cols = operator.scale
     height, width = shape
     rim = operator.support if operator.windowed else 0
@@ -145,28 +162,34 @@ def seen(read: Read, window: Window, shape: tuple[int, int], operator: Operator)
     bottom = min(height // rows, window.row + window.height + rim_rows)
     right = min(width // cols, window.col + window.width + rim_cols)
     there = Window(top * rows, left * cols, (bottom - top) * rows, (right - left) * cols)
-    hr = read(there)
-    inside = window.inside(Window(top, left, bottom - top, right - left))
-    if hr.mask.all():
-        return hr, np.ones((bottom - top, right - left), np.bool_), inside
-    around = there.grown(REACH, height, width)
-    filled = _fill(read(around) if around != there else hr)[(slice(None), *there.inside(around).slices())]
-    return Raster(filled, hr.mask, hr.bands, hr.unit, hr.valid_range), _measured_wholly(hr.mask, operator), inside
+    return there, window.inside(Window(top, left, bottom - top, right - left))
+
+
+def measured_codes(bands: Iterable[npt.NDArray[Any]], inside: Window, encoding: Encoding, operator: Operator) -> Stored:
+    """Measure HR bands (h, w), cut the window out of each, and store it: y = Q(A x) in the stored type, (C, h, w).
+
+    The bands hold physical values: float32, or integers that float32 would hold exactly.
+    """
+    import torch
+
+    place = inside.slices()
+    return np.stack([encoding.encode(operator.apply(torch.from_numpy(band.astype(np.float64))).numpy()[place]) for band in bands])
 
 
 def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, operator: Operator) -> Pair:
     """Measure what `seen` gave, and cut the window out of it. Needs no file, so any thread may do it."""
-    import torch
-
-    rows, cols = operator.scale
-    bands = [operator.apply(torch.from_numpy(np.ascontiguousarray(band)).double()).numpy() for band in hr.pixels]
-    coarse = inside.slices()
-    fine = slice(coarse[0].start * rows, coarse[0].stop * rows), slice(coarse[1].start * cols, coarse[1].stop * cols)
-    lr_pixels = encoding.decode(encoding.encode(np.stack([band[coarse] for band in bands])))
+    coarse, fine = inside.slices(), fine_slices(inside, operator.scale)
+    lr_pixels = encoding.decode(measured_codes(hr.pixels, inside, encoding, operator))
     lr_mask = usable[coarse]
     hr_mask = hr.mask[fine] & enlarge_mask(lr_mask, operator.scale)
     lr = Raster(lr_pixels, lr_mask, hr.bands, hr.unit, hr.valid_range)
     return Pair(Raster(hr.pixels[(slice(None), *fine)], hr_mask, hr.bands, hr.unit, hr.valid_range), lr, encoding)
+
+
+def fine_slices(window: Window, scale: tuple[int, int]) -> tuple[slice, slice]:
+    """Give the rows and columns of the HR pixels under a window of the LR grid."""
+    rows, cols = window.slices()
+    return slice(rows.start * scale[0], rows.stop * scale[0]), slice(cols.start * scale[1], cols.stop * scale[1])
 
 
 def _reader(image: Raster) -> Read:
