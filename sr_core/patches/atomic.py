@@ -6,6 +6,7 @@ import fcntl
 import io
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import h5py
 
 from sr_core.errors import StoreError
+
+FLUSHED = 32 << 20  # bytes after which the disk is set to work
 
 
 class _Sink(io.RawIOBase):
@@ -24,6 +27,9 @@ class _Sink(io.RawIOBase):
 
     def __init__(self, handle: int) -> None:
         self._file = io.FileIO(handle, "r+b", closefd=False)
+        self._to_flush = 0
+        self._flusher = ThreadPoolExecutor(1)
+        self._flushing: Future[None] | None = None
         self.failure: OSError | None = None
 
     def write(self, data: memoryview) -> int:  # type: ignore[override]
@@ -66,7 +72,7 @@ class _Sink(io.RawIOBase):
         """Do nothing: writes are not buffered here."""
 
     def write_at(self, offset: int, data: memoryview) -> None:
-        """Write at a place of the file, past HDF5, or remember why not."""
+        """Write at a place of the file, past HDF5, or remember why not. The disk is set to work on it at times, not at the end only."""
         view = data.cast("B")
         done = 0
         while self.failure is None and done < len(view):
@@ -74,6 +80,21 @@ class _Sink(io.RawIOBase):
                 done += os.pwrite(self._file.fileno(), view[done:], offset + done)
             except OSError as error:
                 self.failure = error
+        self._to_flush += done
+        if self._to_flush >= FLUSHED and (self._flushing is None or self._flushing.done()):
+            self._to_flush = 0
+            self._flushing = self._flusher.submit(self.sync)
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the disk, or remember why not."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.failure = self.failure or error
+
+    def close_flusher(self) -> None:
+        """End the thread that flushes."""
+        self._flusher.shutdown()
 
 
 @dataclass(frozen=True)
@@ -116,9 +137,10 @@ def growing(path: Path) -> Iterator[Growing]:
         sink.truncate(0)
         with h5py.File(sink, "w") as file:
             yield Growing(file, sink.write_at)
+        sink.close_flusher()  # it is told of a failure, and only it is
+        sink.sync()
         if sink.failure is None:
             try:
-                os.fsync(lock)
                 partial.replace(path)
             except OSError as error:
                 sink.failure = error
@@ -130,6 +152,7 @@ def growing(path: Path) -> Iterator[Growing]:
             raise _unwritable(path, sink.failure) from error  # what HDF5 makes of dropped writes says less
         raise
     finally:
+        sink.close_flusher()
         os.close(lock)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

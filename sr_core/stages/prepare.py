@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
     from sr_core.patches import ShardInfo
 
-VERSION = 2  # 2: holes are filled over 64 px only
+VERSION = 3  # 2: holes are filled over 64 px only; 3: another order of the chunks in the file
 StoredSplit = Literal["train", "val"]
 STORED: tuple[StoredSplit, ...] = ("train", "val")
 

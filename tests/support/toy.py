@@ -14,7 +14,7 @@ from sr_core.domain import OutputPlan, Sensitivity
 from sr_core.errors import InputError
 from sr_core.log import Log, Silent
 from sr_core.operators import Operator, make_operator
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, CalibrationRef, EvaluationRef, Group, ManifestRef, Refusal, Source, Split, StoreRef
 from sr_core.split import split_by_group
@@ -60,6 +60,15 @@ class ToyScene:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return None
+
+
+class StoredToyScene(ToyScene):
+    """The same, that also gives its stored values."""
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        rows, cols = window.slices()
+        part = self.stored[:, rows, cols]
+        return StoredRaster(part, (part != 0).all(axis=0), self.bands, self.unit, self.encoding)
 
 
 class ToyWriter:
