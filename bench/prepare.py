@@ -1,7 +1,7 @@
 """Preparing one large scene through the satellite domain: peak memory, size of the shard, rate relative to a plain copy.
 
 The scene is an uncompressed tiled GeoTIFF, uint16, 4 bands, made by a seed. `rate_ratio` is the time of `prepare` over the time of
-reading the scene's pixels (by tiles) and writing the pairs' bytes (with fsync), in the same run; the best of three of each, taken in turn.
+reading the scene's pixels (by tiles) and writing the pairs' bytes (with fsync), in the same run: each in a process of its own, in turn, the best of three.
 `cpu_ratio` is the same of CPU time: a busy machine disturbs it less.
 
     python bench/prepare.py            4,096 px a side
@@ -46,37 +46,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=4096, help="sides of the scene, px")
     parser.add_argument("--full", action="store_true", help=f"{FULL:,} px")
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=("prepare", "copy"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        return _prepare(given.child)
+        return _prepare(given.folder) if given.child == "prepare" else _copy(given.folder, given.size)
     size = FULL if given.full else given.size
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _scene(folder / "scene.tif", size)
         source, _ = examine(folder / "scene.tif")
         _manifest(folder / "manifest", source)
-        pixels = BANDS * 2 * (size // SCALE) ** 2 * (SCALE**2 + 1)  # bytes of the pairs
         made, copies = [], []
         for _ in range(ROUNDS):
-            child = subprocess.run(
-                [sys.executable, __file__, "--child", name], check=True, capture_output=True, text=True, env=os.environ | _path()
-            )
-            made.append(json.loads(child.stdout))
+            made.append(_child("prepare", folder, size))
             shutil.rmtree(folder / "workspace")
-            copies.append(_copy(folder / "scene.tif", folder / "copy.bin", pixels))
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    prepare_s, prepare_cpu_s = min(m["seconds"] for m in made), min(m["cpu_s"] for m in made)
-    copy_s, copy_cpu_s = (min(times) for times in zip(*copies, strict=True))
+            copies.append(_child("copy", folder, size))
+    prepare_s, prepare_cpu_s = (min(m[what] for m in made) for what in ("seconds", "cpu_s"))
+    copy_s, copy_cpu_s = (min(c[what] for c in copies) for what in ("seconds", "cpu_s"))
     print(
         json.dumps(
             {
-                "size_px": size, "bands": BANDS, "peak_rss_mib": peak, "file_over_pixels": made[0]["bytes"] / pixels,
-                "pairs": made[0]["pairs"], "prepare_s": prepare_s, "prepare_cpu_s": prepare_cpu_s, "copy_s": copy_s,
-                "copy_cpu_s": copy_cpu_s, "rate_ratio": prepare_s / copy_s, "cpu_ratio": prepare_cpu_s / copy_cpu_s,
+                "size_px": size, "bands": BANDS, "peak_rss_mib": max(m["peak_rss_mib"] for m in made),
+                "file_over_pixels": made[0]["bytes"] / _pixels(size), "pairs": made[0]["pairs"], "prepare_s": prepare_s,
+                "prepare_cpu_s": prepare_cpu_s, "copy_s": copy_s, "copy_cpu_s": copy_cpu_s, "rate_ratio": prepare_s / copy_s,
+                "cpu_ratio": prepare_cpu_s / copy_cpu_s,
             }
         )
     )  # fmt: skip
+
+
+def _pixels(size: int) -> int:
+    """Bytes of the pairs."""
+    return BANDS * 2 * (size // SCALE) ** 2 * (SCALE**2 + 1)
+
+
+def _child(what: str, folder: Path, size: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--child", what, "--folder", str(folder), "--size", str(size)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | _path())
+    made: dict[str, float] = json.loads(done.stdout)
+    return made
+
+
+def _tell(start: float, busy: float, **more: float) -> None:
+    """Print seconds and CPU seconds since, and the peak of memory."""
+    seconds, cpu = time.perf_counter() - start, time.process_time() - busy
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu, "peak_rss_mib": peak} | more))
 
 
 def _path() -> dict[str, str]:
@@ -115,17 +131,16 @@ def _prepare(folder: Path) -> None:
     DOMAIN.operators()[DOMAIN.recipe().operator](SCALE).describe()
     start, busy = time.perf_counter(), time.process_time()
     store = prepare(DOMAIN, ref, recipe=DOMAIN.recipe(), workspace=Workspace(folder / "workspace"), log=Silent())
-    seconds, cpu = time.perf_counter() - start, time.process_time() - busy
-    size = sum(path.stat().st_size for path in store.path.glob("*.h5"))
-    print(json.dumps({"seconds": seconds, "cpu_s": cpu, "bytes": size, "pairs": store.train_pairs}))
+    _tell(start, busy, bytes=sum(path.stat().st_size for path in store.path.glob("*.h5")), pairs=store.train_pairs)
 
 
-def _copy(scene: Path, target: Path, count: int) -> tuple[float, float]:
-    """Read every pixel by tiles and write as many bytes as the pairs have to a new file; seconds, and seconds of CPU."""
+def _copy(folder: Path, size: int) -> None:
+    """Read every pixel by tiles and write as many bytes as the pairs have to a new file."""
+    target, count = folder / "copy.bin", _pixels(size)
     target.unlink(missing_ok=True)
     start, busy = time.perf_counter(), time.process_time()
     written = 0
-    with gdal_settings(), rasterio.open(scene) as file, target.open("wb") as out:
+    with gdal_settings(), rasterio.open(folder / "scene.tif") as file, target.open("wb") as out:
         for w in windows(file.height, file.width, TILE):
             data = file.read(window=FileWindow(w.col, w.row, w.width, w.height))
             out.write(data.data)
@@ -136,7 +151,7 @@ def _copy(scene: Path, target: Path, count: int) -> tuple[float, float]:
             written += part.nbytes
         out.flush()
         os.fsync(out.fileno())
-    return time.perf_counter() - start, time.process_time() - busy
+    _tell(start, busy)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ An `Operator` is either two banded factors, one an axis (`factor`), made by name
 
 from sr_core.operators.base import LARGEST_CONDITION, USABLE_CONDITION, Operator
 from sr_core.operators.factor import Factor
-from sr_core.operators.kinds import KINDS, make_operator, operator_from
+from sr_core.operators.kinds import KINDS, interpolation, make_operator, operator_from
 from sr_core.operators.kspace import KSpaceOperator
 from sr_core.operators.maps import KernelBasis, degradation_maps, kernel_of
 from sr_core.operators.noise import Noise, make_noise, noise_from
@@ -26,6 +26,7 @@ __all__ = [
     "SeparableOperator",
     "USABLE_CONDITION",
     "degradation_maps",
+    "interpolation",
     "kernel_of",
     "make_noise",
     "make_operator",

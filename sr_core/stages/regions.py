@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
     from sr_core.recipe import Recipe
 
+LARGEST_WHOLE = 1 << 24  # HR px of an image that an operator must see whole: its transforms take 40 bytes a pixel
 REACH = 64  # HR px over which a hole is filled from its nearest usable pixel: with no end, a window would need the whole scene
 Read = Callable[[Window], Raster]
 Stored = npt.NDArray[np.generic]
@@ -153,9 +154,16 @@ def under(window: Window, shape: tuple[int, int], operator: Operator) -> tuple[W
     """Give the HR window that the measurements of a window of the LR grid see, and the window asked for on the LR grid of that one.
 
     `shape` is the image's height and width, HR px.
+
+    Raises
+    ------
+    ShapeError
+        If the operator must see the whole image, and it is too large for that.
     """
     rows, cols = operator.scale
     height, width = shape
+    if not operator.windowed:
+        check_whole(height, width, operator)
     rim = operator.support if operator.windowed else 0
     rim_rows, rim_cols = -(-rim // rows) if rows > 1 else 0, -(-rim // cols) if cols > 1 else 0
     top, left = max(0, window.row - rim_rows), max(0, window.col - rim_cols)
@@ -163,6 +171,38 @@ def under(window: Window, shape: tuple[int, int], operator: Operator) -> tuple[W
     right = min(width // cols, window.col + window.width + rim_cols)
     there = Window(top * rows, left * cols, (bottom - top) * rows, (right - left) * cols)
     return there, window.inside(Window(top, left, bottom - top, right - left))
+
+
+def check_whole(height: int, width: int, operator: Operator) -> None:
+    """Refuse an image of height x width HR pixels that is too large to be treated in one piece.
+
+    Raises
+    ------
+    ShapeError
+        If it is.
+    """
+    if height * width > LARGEST_WHOLE:
+        raise ShapeError(
+            f"an image of {width} x {height} px, and the operator {operator.kind}, which sees whole images only",
+            f"at most {LARGEST_WHOLE:,} px",
+            "Cut the image, or choose an operator with a finite reach.",
+        )
+
+
+def check_no_holes(mask: BoolArray, operator: Operator) -> None:
+    """Refuse an image with unusable pixels where the operator sees all of it in every measurement.
+
+    Raises
+    ------
+    InputError
+        With their number.
+    """
+    if not mask.all():
+        raise InputError(
+            f"an image with {int((~mask).sum())} unusable pixels, and the operator {operator.kind}",
+            "an image without holes: this operator sees all of it in every measurement",
+            "Leave the file out, or choose an operator with a finite reach.",
+        )
 
 
 def measured_codes(bands: Iterable[npt.NDArray[Any]], inside: Window, encoding: Encoding, operator: Operator) -> Stored:
@@ -217,11 +257,7 @@ def _measured_wholly(mask: BoolArray, operator: Operator) -> BoolArray:
     from scipy import ndimage
 
     if not operator.windowed:
-        raise InputError(
-            f"an image with {int((~mask).sum())} unusable pixels, and the operator {operator.kind}",
-            "an image without holes: this operator sees all of it in every measurement",
-            "Leave the file out, or choose an operator with a finite reach.",
-        )
+        check_no_holes(mask, operator)
     rows, cols = operator.scale
     reach = 2 * operator.support
     everywhere = ndimage.minimum_filter(mask, size=(reach + rows if rows > 1 else 1, reach + cols if cols > 1 else 1), mode="nearest")

@@ -10,12 +10,14 @@ import numpy as np
 
 from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array, fill_nearest
+from sr_core.stages.regions import check_no_holes, check_whole
 
 if TYPE_CHECKING:
     from sr_core.networks import SRNet
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.verdict import Claim
 
+WHOLE = 1 << 30  # LR pixels: more than any image has
 PINV_TOLERANCE = 1e-6  # relative tail of the projection's response that a window may lose
 
 
@@ -87,8 +89,15 @@ class Restorer:
         return self.card.descriptor.scale
 
     @property
+    def windowed(self) -> bool:
+        """Whether an image may be restored in windows; where not, `margin` reaches over any image."""
+        return self.operator.windowed
+
+    @property
     def margin(self) -> int:
         """LR pixels of context that a window needs on each side to come out as in the whole image."""
+        if not self.windowed:
+            return WHOLE
         projection = self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale) if self.card.projection else 0
         return int(self.predictor.halo + projection)
 
@@ -99,7 +108,15 @@ class Restorer:
         ----------
         y : float32 (C, H, W), physical unit of the bundle.
         mask : bool (H, W), True = measured.
+
+        Raises
+        ------
+        InputError, ShapeError
+            If the operator sees whole images only, and this one has holes or is too large for one piece.
         """
+        if not self.windowed:
+            check_no_holes(mask, self.operator)
+            check_whole(mask.shape[0] * self.scale, mask.shape[1] * self.scale, self.operator)
         prediction = self.predictor.predict(y, mask)
         sr = self.project(prediction.mean, y, mask) if self.card.projection else prediction.mean
         spread = prediction.spread

@@ -136,7 +136,7 @@ def _write(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPl
     total = scene.shape[1] * scene.shape[2]
     done, seen = 0, []
     log.progress(f"upscaling {name} (LR pixels)", 0, total)
-    for window, around, lr in _read(scene, restorer.margin):
+    for window, around, lr in _read(scene, restorer):
         inner = window.inside(around)
         rows, cols = inner.slices()
         hr_rows, hr_cols = inner.scaled(restorer.scale).slices()
@@ -165,11 +165,11 @@ def _write(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPl
     return seen
 
 
-def _read(scene: Scene, margin: int) -> Iterator[tuple[Window, Window, Raster]]:
+def _read(scene: Scene, restorer: Restorer) -> Iterator[tuple[Window, Window, Raster]]:
     """Yield each window, the window with its margin, and the pixels of the latter."""
     _, height, width = scene.shape
-    for window in windows(height, width, WINDOW):
-        around = window.grown(margin, height, width)
+    for window in windows(height, width, WINDOW if restorer.windowed else max(height, width)):
+        around = window.grown(restorer.margin, height, width)
         yield window, around, scene.read(around)
 
 
