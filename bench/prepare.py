@@ -1,7 +1,8 @@
 """Preparing one large scene through the satellite domain: peak memory, size of the shard, rate relative to a plain copy.
 
 The scene is an uncompressed tiled GeoTIFF, uint16, 4 bands, made by a seed. `rate_ratio` is the time of `prepare` over the time of
-reading the scene's pixels (by tiles) and writing the pairs' bytes (with fsync), in the same run: each in a process of its own, in turn, the best of three.
+reading the scene's pixels (by tiles) and writing the pairs' bytes (with fsync), in the same run: each in a process of its own, in
+turn, the best of three.
 `cpu_ratio` is the same of CPU time: a busy machine disturbs it less.
 
     python bench/prepare.py            4,096 px a side

@@ -1,7 +1,8 @@
 """Known degradations of medical images in the image plane; the default comes first.
 
-"box" is a larger detector element or voxel, "gaussian" a smooth reconstruction kernel, "kspace" the magnetic resonance scanner that measures
-fewer frequencies (of the magnitude image: an approximation wherever its phase was not removed). "kspace" takes whole images without padding.
+"box" is a larger detector element or voxel, "gaussian" a smooth reconstruction kernel, "kspace" a magnetic resonance scanner that
+measures fewer frequencies (of the magnitude image: an approximation where its phase was not removed); it takes whole images without
+padding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Images and masks that go to an HDF5 file in whole chunks.
 
-For images HDF5 lays the chunks' places out when the dataset is made; then a row of chunks is a few plain writes. Through HDF5 each chunk would be a
-copy into its cache and a call back into Python: several times the time of the bytes themselves.
+For images HDF5 lays the chunks' places out when the dataset is made; then a row of chunks is a few plain writes. Through HDF5 each
+chunk would be a copy into its cache and a call back into Python: several times the time of the bytes themselves.
 """
 
 from __future__ import annotations

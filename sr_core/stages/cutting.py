@@ -214,4 +214,3 @@ def _places(height: int, width: int, operator: Operator) -> list[Window]:
         for row in range(0, height, STRIP)
         for col in range(0, width, wide)
     ]
-

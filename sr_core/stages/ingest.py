@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sr_core.domain import Domain
 from sr_core.errors import InputError
 from sr_core.log import Log
-from sr_core.recipe import Recipe
 from sr_core.raster import Window
+from sr_core.recipe import Recipe
 from sr_core.records import SPLITS, Manifest, ManifestRef, Source, Split
 from sr_core.stages.regions import operator_of
 from sr_core.workspace import Workspace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -149,7 +150,7 @@ class ToyDomain:
         return split_by_group(sources, scale=scale, gap=gap, seed=seed, patch=33 * scale, group_word="place")
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
-        return {"bicubic": lambda scale: make_operator("bicubic", scale)}
+        return {kind: partial(make_operator, kind) for kind in ("bicubic", "kspace")}
 
     def recipe(self) -> Recipe:
         return Recipe(domain="toy").with_overrides(

@@ -46,7 +46,12 @@ class StoredDomain(ToyDomain):
 
 
 def windowed(
-    path: Path, stored: np.ndarray, operator: Operator, window: Window, step: Callable[[], None] = lambda: None, domain: ToyDomain | None = None
+    path: Path,
+    stored: np.ndarray,
+    operator: Operator,
+    window: Window,
+    step: Callable[[], None] = lambda: None,
+    domain: ToyDomain | None = None,
 ) -> RegionPair:
     np.save(path, stored)
     source = source_of(path, stored.shape)
