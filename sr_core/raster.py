@@ -137,9 +137,13 @@ class Encoding:
         return ends[0], ends[1]
 
     @property
-    def plain(self) -> bool:
-        """Whether stored values are the physical ones: integers without scale and offset that float32 holds exactly."""
-        return self.is_integer and np.dtype(self.dtype).itemsize <= 2 and self.scale == 1 and self.offset == 0
+    def whole(self) -> bool:
+        """Whether physical values are whole numbers that float32 holds exactly: at most 16 bits, scale 1, a whole offset."""
+        return self.is_integer and np.dtype(self.dtype).itemsize <= 2 and self.scale == 1 and self.offset % 1 == 0 and abs(self.offset) < 2**23
+
+    def integers(self, stored: npt.NDArray[np.generic]) -> npt.NDArray[np.integer]:
+        """Give the physical values of a `whole` encoding as integers."""
+        return stored if self.offset == 0 else stored.astype(np.int32) + np.int32(self.offset)  # type: ignore[return-value]
 
     @property
     def exact(self) -> bool:

@@ -13,8 +13,11 @@ from torch import Tensor
 from sr_core.operators.factor import Factor, IntArray, reflect
 
 
-def forward(x: Tensor, factor: Factor, axis: int) -> Tensor:
-    """Apply a factor along one axis: size n -> n // scale."""
+def forward(x: Tensor, factor: Factor, axis: int, exact: bool = False) -> Tensor:
+    """Apply a factor along one axis: size n -> n // scale.
+
+    `exact` promises that the type holds every product and every sum: then both are done in one step, which may be fused.
+    """
     size, scale = x.shape[axis], factor.scale
     count = size // scale
     index = np.arange(factor.offset, factor.offset + scale * (count - 1) + len(factor.taps))
@@ -28,6 +31,8 @@ def forward(x: Tensor, factor: Factor, axis: int) -> Tensor:
         part = phases[t % scale].narrow(axis, t // scale, count)
         if total is None:
             total = part * tap
+        elif exact:
+            total.add_(part, alpha=tap)
         else:
             product = torch.mul(part, tap, out=product)
             total.add_(product)

@@ -62,7 +62,7 @@ def write_shard(
 ) -> ShardInfo:
     """Write the pairs of one source, or keep the file where it holds exactly them already.
 
-    A strip of 128 LR rows is held at a time, and the index of the patches.
+    Two strips of 128 LR rows are held at a time, one written and one hashed, and the index of the patches.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
 
 HR_COLUMNS = 512  # of a window: its float64 copies, one band at a time, stay in the cache
-WORKERS = 2  # threads that read and degrade while the caller's hashes and writes
-FEW = 8  # windows that are not worth another thread, which opens the scene anew
+WORKERS = 2  # threads that read and degrade while the caller's writes
+FEW = 8  # windows that are not worth another thread
 IN_FLIGHT = 16  # windows asked for and not yet written
 
 
@@ -116,8 +116,8 @@ class RegionPair:
                 hr, usable, _ = seen(read, place, self.hr_shape[1:], self.operator)
         if stored is not None and kept:  # what is stored again need not be decoded, and there is no hole: the masks stay True
             out.hr[...] = stored.stored[(slice(None), *fine_slices(inside, self.operator.scale))]
-            bands = stored.stored if encoding.plain else map(encoding.decode, stored.stored)
-            out.lr[...] = measured_codes(bands, inside, encoding, self.operator)
+            pixels = encoding.integers(stored.stored) if encoding.whole else encoding.decode(stored.stored)
+            out.lr[...] = measured_codes(pixels, inside, encoding, self.operator)
             return
         pair = measure(hr, usable, inside, encoding, self.operator)
         out.lr[...], out.hr[...] = encode(pair.lr.pixels, encoding), encode(pair.hr.pixels, encoding)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LARGEST_WHOLE = 1 << 24  # HR px of an image that an operator must see whole: its transforms take 40 bytes a pixel
 REACH = 64  # HR px over which a hole is filled from its nearest usable pixel: with no end, a window would need the whole scene
+TOGETHER = 1 << 20  # HR px of the bands that are degraded at once: long steps, whose float64 copies stay in the cache
 Read = Callable[[Window], Raster]
 Stored = npt.NDArray[np.generic]
 
@@ -205,15 +206,21 @@ def check_no_holes(mask: BoolArray, operator: Operator) -> None:
         )
 
 
-def measured_codes(bands: Iterable[npt.NDArray[Any]], inside: Window, encoding: Encoding, operator: Operator) -> Stored:
-    """Measure HR bands (h, w), cut the window out of each, and store it: y = Q(A x) in the stored type, (C, h, w).
+def measured_codes(pixels: npt.NDArray[Any], inside: Window, encoding: Encoding, operator: Operator) -> Stored:
+    """Measure HR pixels (C, H, W), cut the window out, and store it: y = Q(A x) in the stored type, (C, h, w).
 
-    The bands hold physical values: float32, or integers that float32 would hold exactly.
+    The pixels are physical values: float32, or integers that float32 would hold exactly.
     """
     import torch
 
-    place = inside.slices()
-    return np.stack([encoding.encode(operator.apply(torch.from_numpy(band.astype(np.float64))).numpy()[place]) for band in bands])
+    bands, height, width = pixels.shape
+    made = np.empty((bands, inside.height, inside.width), encoding.dtype)
+    together = max(1, TOGETHER // (height * width))
+    for first in range(0, bands, together):
+        some = np.ascontiguousarray(pixels[first : first + together])
+        degraded = operator.apply_integers(some) if some.dtype.kind in "iu" else operator.apply(torch.from_numpy(some).double())
+        made[first : first + together] = encoding.encode(degraded.numpy()[(slice(None), *inside.slices())])
+    return made
 
 
 def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, operator: Operator) -> Pair:
