@@ -139,7 +139,9 @@ class Encoding:
     @property
     def whole(self) -> bool:
         """Whether physical values are whole numbers that float32 holds exactly: at most 16 bits, scale 1, a whole offset."""
-        return self.is_integer and np.dtype(self.dtype).itemsize <= 2 and self.scale == 1 and self.offset % 1 == 0 and abs(self.offset) < 2**23
+        return (
+            self.is_integer and np.dtype(self.dtype).itemsize <= 2 and self.scale == 1 and self.offset % 1 == 0 and abs(self.offset) < 2**23
+        )
 
     def integers(self, stored: npt.NDArray[np.generic]) -> npt.NDArray[np.integer]:
         """Give the physical values of a `whole` encoding as integers."""
