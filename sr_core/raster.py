@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -152,8 +153,30 @@ class Encoding:
         ends = sorted((self.low * self.scale + self.offset, self.high * self.scale + self.offset))
         return ends[0], ends[1]
 
+    @property
+    def whole(self) -> bool:
+        """Whether physical values are whole numbers that float32 holds exactly: at most 16 bits, scale 1, a whole offset."""
+        return (
+            self.is_integer and np.dtype(self.dtype).itemsize <= 2 and self.scale == 1 and self.offset % 1 == 0 and abs(self.offset) < 2**23
+        )
+
+    def integers(self, stored: npt.NDArray[np.generic]) -> npt.NDArray[np.integer]:
+        """Give the physical values of a `whole` encoding as integers."""
+        return stored if self.offset == 0 else stored.astype(np.int32) + np.int32(self.offset)  # type: ignore[return-value]
+
+    @property
+    def exact(self) -> bool:
+        """Whether `encode` gives back every stored value in [low, high] from what `decode` makes of it (tried; at most 16 bits)."""
+        return self.is_integer and np.dtype(self.dtype).itemsize <= 2 and _comes_back(self)
+
+    def holds(self, stored: npt.NDArray[np.generic]) -> bool:
+        """Say whether all stored values lie in [low, high]."""
+        return stored.size == 0 or bool(self.low <= stored.min() and stored.max() <= self.high)
+
     def decode(self, stored: npt.NDArray[np.generic]) -> Float32Array:
         """Turn stored values into float32 physical values (computed in float64)."""
+        if self.is_integer and self.scale == 1 and self.offset == 0:
+            return stored.astype(np.float32)  # the same: one rounding
         return (stored.astype(np.float64) * self.scale + self.offset).astype(np.float32)
 
     def encode(self, physical: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
@@ -191,8 +214,9 @@ class Encoding:
     def _encode_block(self, physical: npt.NDArray[np.generic], out: npt.NDArray[np.generic]) -> int:
         """Fill `out`, and count the values that do not fit."""
         stored = np.array(physical, np.float64)
-        stored -= self.offset
-        stored /= self.scale
+        if self.offset != 0 or self.scale != 1:
+            stored -= self.offset
+            stored /= self.scale
         clipped = 0
         if self.is_integer:
             np.rint(stored, out=stored)
@@ -201,6 +225,12 @@ class Encoding:
             np.clip(stored, self.low, self.high, out=stored)
         out[...] = stored.astype(self.dtype)
         return clipped
+
+
+@lru_cache(maxsize=64)
+def _comes_back(encoding: Encoding) -> bool:
+    codes = np.arange(int(np.ceil(encoding.low)), int(np.floor(encoding.high)) + 1).astype(encoding.dtype)
+    return bool(np.array_equal(encoding.encode(encoding.decode(codes)), codes))
 
 
 @dataclass(frozen=True)
@@ -231,6 +261,21 @@ class Raster:
             )
 
 
+@dataclass(frozen=True)
+class StoredRaster:
+    """A piece of an image as its file stores it: as `Raster`, with `stored` (C, H, W) of the encoding's type for its pixels."""
+
+    stored: npt.NDArray[np.generic]
+    mask: BoolArray
+    bands: tuple[str, ...]
+    unit: str
+    encoding: Encoding
+
+    def raster(self) -> Raster:
+        """Decode it."""
+        return Raster(self.encoding.decode(self.stored), self.mask, self.bands, self.unit, self.encoding.valid_range)
+
+
 class Scene(Protocol):
     """An image that is read window by window and never held whole. Use as a context manager."""
 
@@ -253,6 +298,14 @@ class Scene(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+
+@runtime_checkable
+class StoredScene(Protocol):
+    """A scene that also gives its values as they are stored, so that who stores them again need not decode them."""
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        """Read a window; `raster()` of it is what `Scene.read` gives. Raises as that does."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,13 @@ def bicubic(scale: int) -> Operator:
     return make_operator("bicubic", scale)
 
 
+def kspace(scale: int) -> Operator:
+    """Keep the central frequencies along each axis: a scanner that measures fewer. Whole images only."""
+    from sr_core.operators import make_operator
+
+    return make_operator("kspace", scale)
+
+
 def box(scale: int) -> Operator:
     """Mean over scale x scale pixels: an ideal detector of square pixels, or binning."""
     from sr_core.operators import make_operator

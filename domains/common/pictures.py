@@ -34,7 +34,7 @@ from sr_core.canvas import HALF_WIDTH, STORED, Canvas, Layout, by_rows, encoded_
 from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
 from sr_core.errors import DeliveryError, InputError, ShapeError, SRError
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -134,7 +134,11 @@ class PictureScene:
 
     def read(self, window: Window) -> Raster:
         """Read a window that lies inside the picture."""
-        return _raster(self.picture, window, self.encoding)
+        return self.read_stored(window).raster()
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        """Read a window as `read` does, in stored values."""
+        return _stored(self.picture, window, self.encoding)
 
     def __enter__(self) -> Self:
         return self
@@ -143,13 +147,13 @@ class PictureScene:
         """Nothing is held open."""
 
 
-def _raster(picture: Picture, window: Window, encoding: Encoding) -> Raster:
+def _stored(picture: Picture, window: Window, encoding: Encoding) -> StoredRaster:
     _, height, width = picture.pixels.shape
     if window.row + window.height > height or window.col + window.width > width:
         raise ShapeError(f"window {window}", f"a window inside {width} x {height} px", "Ask for less.")
     rows, cols = window.slices()
     mask = np.ones((window.height, window.width), bool) if picture.alpha is None else picture.alpha[rows, cols] > 0
-    return Raster(encoding.decode(picture.pixels[:, rows, cols]), mask, _BANDS[picture.mode], UNIT, encoding.valid_range)
+    return StoredRaster(picture.pixels[:, rows, cols], mask, _BANDS[picture.mode], UNIT, encoding)
 
 
 class PictureWriter:
@@ -231,7 +235,8 @@ class PictureWriter:
         """Give stored values at a window as a raster, with the picture's own mask."""
         rows, cols = window.slices()
         alpha = None if self._picture.alpha is None else self._picture.alpha[rows, cols]
-        return _raster(replace(self._picture, pixels=pixels, alpha=alpha), Window(0, 0, window.height, window.width), self.encoding)
+        there = replace(self._picture, pixels=pixels, alpha=alpha)
+        return _stored(there, Window(0, 0, window.height, window.width), self.encoding).raster()
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Encode everything and publish it; the verdict receives the sha256 of the files.

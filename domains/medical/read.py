@@ -23,7 +23,7 @@ from domains.medical.identity import DECLARATION, declared_below
 from domains.medical.series import Series, group_slices, ordered
 from sr_core.errors import InputError, ShapeError
 from sr_core.log import Log
-from sr_core.raster import Encoding, Raster, Window
+from sr_core.raster import Encoding, Raster, StoredRaster, Window
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -196,15 +196,19 @@ class DicomScene:
 
     def read(self, window: Window) -> Raster:
         """Read a window of all slices."""
+        return self.read_stored(window).raster()
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        """Read a window as `read` does, in stored values."""
         if window.row + window.height > self.shape[1] or window.col + window.width > self.shape[2]:
             raise ShapeError(f"window {window}", f"a window inside {self.shape[1]} x {self.shape[2]} px", "Give a window inside the image.")
-        pixels = np.empty((self.shape[0], window.height, window.width), np.float32)
+        pixels = np.empty((self.shape[0], window.height, window.width), self.encoding.dtype)
         mask = np.ones((window.height, window.width), bool)
         for index in range(self.shape[0]):
             stored = self.stored(index)[window.slices()]
-            pixels[index] = self.encoding.decode(stored)
+            pixels[index] = stored
             mask &= ~padded(stored, self.padding)
-        return Raster(pixels, mask, self.bands, self.unit, self.encoding.valid_range)
+        return StoredRaster(pixels, mask, self.bands, self.unit, self.encoding)
 
     def __enter__(self) -> Self:
         return self

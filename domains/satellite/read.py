@@ -17,7 +17,7 @@ from domains.satellite.header import Header, gdal_settings, open_tiff, quiet, re
 from domains.satellite.places import name_places
 from sr_core.errors import InputError, ShapeError, SRError
 from sr_core.log import Log
-from sr_core.raster import BoolArray, Encoding, Raster, Window, windows
+from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Window, windows
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -64,10 +64,14 @@ class GeoTiffScene:
         InputError
             If the file cannot be decoded there.
         """
+        return self.read_stored(window).raster()
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        """Read a window as `read` does, in stored values."""
         _, height, width = self.shape
         if window.row + window.height > height or window.col + window.width > width:
             raise ShapeError(f"window {window}", f"a window inside {width} x {height} px", "Ask for less.")
-        return read_raster(self._dataset, self.header, window, self._path.name)
+        return read_stored(self._dataset, self.header, window, self._path.name)
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +80,8 @@ class GeoTiffScene:
         self._dataset.close()
 
 
-def read_raster(dataset: Any, header: Header, window: Window, name: str) -> Raster:
-    """Read and decode a window of an open data set; `name` names the file in errors."""
+def read_stored(dataset: Any, header: Header, window: Window, name: str) -> StoredRaster:
+    """Read a window of an open data set; `name` names the file in errors."""
     where = FileWindow(window.col, window.row, window.width, window.height)
     try:
         with gdal_settings():
@@ -93,19 +97,21 @@ def read_raster(dataset: Any, header: Header, window: Window, name: str) -> Rast
     if stored.shape[1:] != (window.height, window.width):
         raise InputError(f"{name} gave {stored.shape} at {window}", "as many pixels as asked for", "Get the file again.")
     mask &= measured(stored, header)
-    encoding = header.encoding
-    return Raster(encoding.decode(stored), mask, header.bands, header.unit, encoding.valid_range)
+    return StoredRaster(stored, mask, header.bands, header.unit, header.encoding)
 
 
 def measured(stored: np.ndarray[Any, Any], header: Header) -> BoolArray:
     """Say where stored values (C, H, W) are measurements in every band: not nodata and finite. Shape (H, W)."""
-    usable: BoolArray = np.ones(stored.shape, bool)
-    if not header.encoding.is_integer:
-        usable[~np.isfinite(stored)] = False
-    if header.nodata is not None and np.isfinite(header.nodata):
-        usable[stored == header.nodata] = False
-    whole: BoolArray = np.logical_and.reduce(usable, axis=0)
-    return whole
+    usable: BoolArray = np.ones(stored.shape[1:], bool)
+    code = header.nodata if header.nodata is not None and np.isfinite(header.nodata) else None
+    if code is not None and header.encoding.is_integer and code.is_integer():
+        code = int(code)  # compared in the stored type, not in float64
+    for band in stored:
+        if not header.encoding.is_integer:
+            usable &= np.isfinite(band)
+        if code is not None:
+            usable &= band != code
+    return usable
 
 
 def discover(paths: Sequence[Path], log: Log, smallest_side: int = SMALLEST_SIDE) -> tuple[list[Source], list[Refusal]]:
@@ -182,5 +188,5 @@ def _usable_share(dataset: Any, header: Header, name: str) -> float:
     usable = 0
     side = max(PASS_SIDE, min(header.block[0], header.height))
     for window in windows(header.height, header.width, side):
-        usable += int(np.count_nonzero(read_raster(dataset, header, window, name).mask))
+        usable += int(np.count_nonzero(read_stored(dataset, header, window, name).mask))
     return usable / (header.height * header.width)

@@ -16,7 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from sr_core.networks.precision import full_precision
-from sr_core.operators import Operator
+from sr_core.operators import Operator, interpolation
 
 SMALL = 20480  # values: PyTorch's own threshold between its two float32 convolutions on a CPU
 Reach = tuple[int, int]  # first and last pixel of an interval on one axis
@@ -216,6 +216,8 @@ class TransposedConv(Block):
 class Upscale(Block):
     """The operator's own interpolation, (N, C, h, w) to (N, C, s h, s w), in full precision. It has no weights.
 
+    Where that one sees whole images only (k-space), it is bicubic: a network's base must have an end.
+
     Parameters
     ----------
     operator : the degradation; both axes of one scale.
@@ -223,9 +225,9 @@ class Upscale(Block):
 
     def __init__(self, operator: Operator) -> None:
         super().__init__()
-        self.operator = operator
+        self.operator = interpolation(operator)
         self.zoom = operator.scale[0]
-        self.before, self.after = _spread_of_impulse(operator)
+        self.before, self.after = _spread_of_impulse(self.operator)
 
     def reach(self, wanted: Reach) -> Reach:
         """LR pixel j reaches the HR pixels z j - before .. z j + after; this is that relation, inverted."""

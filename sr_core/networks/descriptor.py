@@ -21,7 +21,8 @@ class Descriptor(Record):
     channels : bands that the network sees at once: 1 if `bandwise`.
     bandwise : one network for every band, so any number of bands can be given.
     width : feature maps; blocks : residual blocks (SRCNN and linear: not used).
-    base : what the residual is added to: the operator's upscaling, or the fitted linear filter (itself over the upscaling).
+    base : what the residual is added to: the operator's upscaling (bicubic where the operator sees whole images only), or the fitted
+        linear filter (itself over the upscaling).
     linear_taps : side of the fitted filter in LR pixels, odd.
     operator : the degradation, as its JSON text.
     spread : whether the network says how large its error is.

@@ -14,7 +14,7 @@ from torch import Tensor
 from sr_core.errors import ShapeError
 from sr_core.networks.blocks import Upscale, halo
 from sr_core.networks.descriptor import Descriptor
-from sr_core.operators import Operator
+from sr_core.operators import Operator, interpolation
 
 Pair = tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor, Tensor]
 RIDGE = 1e-6  # of the mean squared difference between a pixel and its neighbours
@@ -33,7 +33,7 @@ def fit(pairs: Iterable[Pair], operator: Operator, taps: int, ridge: float = RID
     ----------
     pairs : (lr (..., h, w), hr (..., s h, s w)), or (lr, hr, mask_lr, mask_hr) with masks (h, w) and (s h, s w), True =
         measured. In any unit, bands and samples alike; a window that touches a pixel which is masked or not finite is left out.
-    operator : the degradation, whose `upscale` is the base.
+    operator : the degradation, whose `upscale` is the base (bicubic where the operator sees whole images only).
     taps : side k of the filter in LR pixels, odd.
     ridge : regularisation, relative to the mean of the normal matrix's diagonal.
 
@@ -87,13 +87,14 @@ def _planes(pairs: Iterable[Pair], operator: Operator) -> Iterator[tuple[Tensor,
             raise ShapeError(given, f"HR sides {scale} times the LR sides", "Cut the pairs again.")
         coarse = lr.reshape(-1, *lr.shape[-2:]).double().cpu()
         fine = hr.reshape(-1, *hr.shape[-2:]).double().cpu()
+        up = interpolation(operator)
         for low, high in zip(coarse, fine, strict=True):
             measured, known = torch.isfinite(low), torch.isfinite(high)
             if len(masks) == 2:
                 measured, known = measured & masks[0].cpu().bool(), known & masks[1].cpu().bool()
             low, high = torch.where(measured, low, 0.0), torch.where(known, high, 0.0)
             usable = measured & functional.pixel_unshuffle(known[None, None].float(), scale)[0].amin(dim=0).bool()
-            residual = high - operator.upscale(low[None, None])[0, 0]
+            residual = high - up.upscale(low[None, None])[0, 0]
             yield low, functional.pixel_unshuffle(residual[None, None], scale)[0], usable
 
 

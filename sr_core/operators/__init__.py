@@ -10,7 +10,7 @@ measurement noise, `maps` tells a network about kernel and noise. `matlab` has t
 from sr_core.operators.bandwise import BandwiseOperator
 from sr_core.operators.base import LARGEST_CONDITION, USABLE_CONDITION, Operator
 from sr_core.operators.factor import Factor
-from sr_core.operators.kinds import KINDS, make_operator, operator_from
+from sr_core.operators.kinds import KINDS, interpolation, make_operator, operator_from
 from sr_core.operators.kspace import KSpaceOperator
 from sr_core.operators.maps import KernelBasis, degradation_maps, kernel_of
 from sr_core.operators.noise import Noise, make_noise, noise_from
@@ -28,6 +28,7 @@ __all__ = [
     "SeparableOperator",
     "USABLE_CONDITION",
     "degradation_maps",
+    "interpolation",
     "kernel_of",
     "make_noise",
     "make_operator",

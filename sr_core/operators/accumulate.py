@@ -10,16 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_core.operators.factor import Factor, reflect
+from sr_core.operators.factor import Factor, IntArray, reflect
 
 
-def forward(x: Tensor, factor: Factor, axis: int) -> Tensor:
-    """Apply a factor along one axis: size n -> n // scale."""
+def forward(x: Tensor, factor: Factor, axis: int, exact: bool = False) -> Tensor:
+    """Apply a factor along one axis: size n -> n // scale.
+
+    `exact` promises that the type holds every product and every sum: then both are done in one step, which may be fused.
+    """
     size, scale = x.shape[axis], factor.scale
     count = size // scale
-    index = reflect(np.arange(factor.offset, factor.offset + scale * (count - 1) + len(factor.taps)), size)
+    index = np.arange(factor.offset, factor.offset + scale * (count - 1) + len(factor.taps))
     # One contiguous image a phase: reading every scale-th pixel once a tap would cost twice the time.
-    phases = [x.index_select(axis, torch.from_numpy(index[p::scale]).to(x.device)) for p in range(min(scale, len(factor.taps)))]
+    phases = [_every(x, index[p::scale], scale, axis) for p in range(min(scale, len(factor.taps)))]
     total: Tensor | None = None
     product: Tensor | None = None
     for t, tap in enumerate(factor.taps):
@@ -28,11 +31,29 @@ def forward(x: Tensor, factor: Factor, axis: int) -> Tensor:
         part = phases[t % scale].narrow(axis, t // scale, count)
         if total is None:
             total = part * tap
+        elif exact:
+            total.add_(part, alpha=tap)
         else:
             product = torch.mul(part, tap, out=product)
             total.add_(product)
     assert total is not None  # a factor has a tap that is not zero
     return total
+
+
+def _every(x: Tensor, index: IntArray, scale: int, axis: int) -> Tensor:
+    """Copy every scale-th pixel along an axis; indices outside are folded back, the long run inside is one strided copy."""
+    size = x.shape[axis]
+    head, tail = int(np.searchsorted(index, 0)), int(np.searchsorted(index, size))
+    if head >= tail:
+        return x.index_select(axis, torch.from_numpy(reflect(index, size)).to(x.device))
+    made = x.new_empty((*x.shape[:axis], len(index), *x.shape[axis + 1 :]))
+    inside = x.narrow(axis, int(index[head]), int(index[tail - 1] - index[head]) + 1)
+    made.narrow(axis, head, tail - head).copy_(inside[(slice(None),) * axis + (slice(None, None, scale),)])
+    for start, stop in ((0, head), (tail, len(index))):
+        if start < stop:
+            there = torch.from_numpy(reflect(index[start:stop], size)).to(x.device)
+            made.narrow(axis, start, stop - start).copy_(x.index_select(axis, there))
+    return made
 
 
 def transposed(y: Tensor, factor: Factor, axis: int) -> Tensor:

@@ -7,6 +7,9 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_core.errors import OperatorError, ShapeError
@@ -79,6 +82,10 @@ class Operator(ABC):
     @abstractmethod
     def apply(self, x: Tensor) -> Tensor:
         """Degrade: `A x`, HR (…, C, s H, s W) to LR (…, C, H, W), in the unit of x."""
+
+    def apply_integers(self, x: NDArray[np.integer]) -> Tensor:
+        """Degrade an image of whole numbers (…, H, W): `apply` in float64, bit for bit; a form that has a quicker way overrides it."""
+        return self.apply(torch.from_numpy(x.astype(np.float64)))
 
     @abstractmethod
     def adjoint(self, y: Tensor) -> Tensor:

@@ -104,6 +104,15 @@ class Factor:
         return np.asarray(self.sparse(size).toarray(), dtype=np.float64)
 
     @cached_property
+    def numerators(self) -> int | None:
+        """Sum of the taps' numerators, without signs, over their common denominator 2^k, k <= 24; None where they have none."""
+        for k in range(25):
+            scaled = [tap * 2.0**k for tap in self.taps]
+            if all(tap.is_integer() for tap in scaled):
+                return sum(abs(int(tap)) for tap in scaled)
+        return None
+
+    @cached_property
     def gram(self) -> FloatArray:
         """Interior row of `A A^T`, from the diagonal outwards: correlation of the taps at multiples of the scale."""
         taps = np.asarray(self.taps)

@@ -200,6 +200,14 @@ def _fourier(kind: str, scale: tuple[int, int], entry: _Fourier, values: dict[st
     return KSpaceOperator(kind=kind, scale=scale, parameters=tuple(values.items()), version=entry.version, text=text)
 
 
+def interpolation(operator: Operator) -> Operator:
+    """Give the operator whose `upscale` a network may build on: the degradation itself, or bicubic where that one sees whole images only.
+
+    A network is trained on patches, run in windows, and so needs a base of finite reach; zero filling has none.
+    """
+    return operator if operator.windowed else make_operator("bicubic", operator.scale)
+
+
 def _scale(scale: int | tuple[int, int]) -> tuple[int, int]:
     pair = tuple(scale) if isinstance(scale, tuple | list) else (scale, scale)
     if len(pair) != 2 or not all(isinstance(s, int) and not isinstance(s, bool) and s >= 1 for s in pair) or max(pair) < 2:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sr_core.operators.accumulate import forward
 from sr_core.operators.base import Operator
 from sr_core.operators.engine import check, linear, run
 from sr_core.operators.factor import Factor
@@ -70,6 +74,22 @@ class SeparableOperator(Operator):
         """
         check(x, self.scale, "an HR image")
         return linear(x, lambda v: run(v, self.rows, self.cols), lambda v: run(v, self.rows, self.cols, transposed=True))
+
+    def apply_integers(self, x: NDArray[np.integer]) -> Tensor:
+        """Degrade an image of whole numbers (…, H, W): `apply` in float64, bit for bit, in half the time where all sums are exact.
+
+        With taps that are fractions of a power of two (bicubic, bilinear and box at scales 2, 4, 8) every product and every sum is
+        a number that the type holds exactly. Then neither their order nor a fused multiply-add changes a bit.
+        """
+        numerators = self.rows.numerators, self.cols.numerators
+        most = max(abs(int(x.min())), abs(int(x.max())))
+        if None in numerators or most * math.prod(n for n in numerators if n is not None) > 2**53:
+            return super().apply_integers(x)
+        check(torch.empty((*x.shape,), dtype=torch.float64, device="meta"), self.scale, "an HR image")
+        single = most * (numerators[0] or 0) <= 2**24
+        made = torch.from_numpy(x.astype(np.float32 if single else np.float64))
+        made = made if self.rows.identity else forward(made, self.rows, made.ndim - 2, exact=True)
+        return made.double() if self.cols.identity else forward(made.double(), self.cols, made.ndim - 1, exact=True)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Transpose: `A^T y`, LR (…, C, H, W) to HR (…, C, s H, s W). Windows equal the whole bit for bit, as for `apply`."""

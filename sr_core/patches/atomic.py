@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from sr_core.errors import StoreError
 from sr_core.locks import take_lock
+
+FLUSHED = 32 << 20  # bytes after which the disk is set to work
 
 
 class _Sink(io.RawIOBase):
@@ -23,6 +27,9 @@ class _Sink(io.RawIOBase):
 
     def __init__(self, handle: int) -> None:
         self._file = io.FileIO(handle, "r+b", closefd=False)
+        self._to_flush = 0
+        self._flusher = ThreadPoolExecutor(1)
+        self._flushing: Future[None] | None = None
         self.failure: OSError | None = None
 
     def write(self, data: memoryview) -> int:  # type: ignore[override]
@@ -64,10 +71,56 @@ class _Sink(io.RawIOBase):
     def flush(self) -> None:
         """Do nothing: writes are not buffered here."""
 
+    def write_at(self, offset: int, data: memoryview) -> None:
+        """Write at a place of the file, past HDF5, or remember why not. The disk is set to work on it at times, not at the end only."""
+        view = data.cast("B")
+        done = 0
+        while self.failure is None and done < len(view):
+            try:
+                done += os.pwrite(self._file.fileno(), view[done:], offset + done)
+            except OSError as error:
+                self.failure = error
+        self._to_flush += done
+        if self._to_flush >= FLUSHED and (self._flushing is None or self._flushing.done()):
+            self._to_flush = 0
+            self._flushing = self._flusher.submit(self.sync)
+
+    def sync(self) -> None:
+        """Wait until all that was written is on the disk, or remember why not."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.failure = self.failure or error
+
+    def close_flusher(self) -> None:
+        """End the thread that flushes."""
+        self._flusher.shutdown()
+
+
+@dataclass(frozen=True)
+class Growing:
+    """An HDF5 file that is being written.
+
+    Attributes
+    ----------
+    file : the open file.
+    write_at : takes an offset in bytes and contiguous bytes for it; for datasets whose place in the file HDF5 has fixed already.
+    """
+
+    file: h5py.File
+    write_at: Callable[[int, memoryview], None]
+
 
 @contextmanager
 def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
-    """Write an HDF5 file that appears at `path` whole or not at all.
+    """Write an HDF5 file that appears at `path` whole or not at all; see `growing`."""
+    with growing(path) as made:
+        yield made.file
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[Growing]:
+    """Write an HDF5 file that appears at `path` whole or not at all, with a way to write past HDF5.
 
     It grows as `<path>.partial` under a file lock that the operating system frees if the writer is killed; the next
     writer takes the leftover over. Leaving by an exception removes it.
@@ -83,10 +136,11 @@ def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
     try:
         sink.truncate(0)
         with h5py.File(sink, "w") as file:
-            yield file
+            yield Growing(file, sink.write_at)
+        sink.close_flusher()  # it is told of a failure, and only it is
+        sink.sync()
         if sink.failure is None:
             try:
-                os.fsync(lock)
                 partial.replace(path)
             except OSError as error:
                 sink.failure = error
@@ -98,6 +152,7 @@ def hdf5_atomic(path: Path) -> Iterator[h5py.File]:
             raise _unwritable(path, sink.failure) from error  # what HDF5 makes of dropped writes says less
         raise
     finally:
+        sink.close_flusher()
         os.close(lock)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

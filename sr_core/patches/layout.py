@@ -153,7 +153,8 @@ class StripHash:
     def update(self, rows: np.ndarray[Any, Any]) -> None:
         """Take the next rows, (..., n, W), n a multiple of 128 unless they are the last."""
         for row in range(0, rows.shape[-2], STRIP):
-            self._sha.update(np.ascontiguousarray(rows[..., row : row + STRIP, :]).data)
+            for band in np.ndindex(rows.shape[:-2]):  # a band's rows lie together: nothing is copied
+                self._sha.update(np.ascontiguousarray(rows[band][row : row + STRIP]).data)
 
     def digest(self) -> Digest:
         """Give the hash of what was taken."""

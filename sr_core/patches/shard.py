@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from sr_core.errors import InputError, ShapeError, StoreError, UnitError
-from sr_core.patches.atomic import hdf5_atomic
+from sr_core.patches.atomic import Growing, growing
+from sr_core.patches.chunks import ChunkWriter, MaskWriter, create_laid_out, create_mask
 from sr_core.patches.grid import OriginScan
 from sr_core.patches.layout import (
     ARRAYS,
-    CHUNK,
     STORED_SPLITS,
     ImageEntry,
     ShardHeader,
@@ -27,7 +30,7 @@ from sr_core.patches.layout import (
     opened,
     read_header,
 )
-from sr_core.patches.strips import PairImage, PairSource, entry, patch_mask
+from sr_core.patches.strips import PairImage, PairSource, Strip, entry, patch_mask
 from sr_core.raster import Encoding
 from sr_core.recipe import PatchPlan
 from sr_core.records import Digest, Record
@@ -59,7 +62,7 @@ def write_shard(
 ) -> ShardInfo:
     """Write the pairs of one source, or keep the file where it holds exactly them already.
 
-    A strip of 128 LR rows is held at a time, and the index of the patches.
+    Two strips of 128 LR rows are held at a time, one written and one hashed, and the index of the patches.
 
     Parameters
     ----------
@@ -86,8 +89,8 @@ def write_shard(
     for image in header.images:
         _check_size(image, plan)
     try:
-        with hdf5_atomic(path) as file:
-            content, counts = _write(file, header, images)
+        with growing(path) as made:
+            content, counts = _write(made, header, images)
             if _intact(path, content):
                 raise _Kept
     except _Kept:
@@ -175,8 +178,9 @@ def _check_size(image: ImageEntry, plan: PatchPlan) -> None:
         )
 
 
-def _write(file: h5py.File, header: ShardHeader, images: Sequence[PairSource]) -> tuple[Digest, dict[str, int]]:
+def _write(made: Growing, header: ShardHeader, images: Sequence[PairSource]) -> tuple[Digest, dict[str, int]]:
     """Fill a new file, and give the hash of its content and the number of patches of each split."""
+    file = made.file
     for name, value in header.attributes().items():
         file.attrs[name] = value
     digests: dict[str, Digest] = {}
@@ -184,8 +188,8 @@ def _write(file: h5py.File, header: ShardHeader, images: Sequence[PairSource]) -
     for number, (image, known) in enumerate(zip(images, header.images, strict=True)):
         group = file.create_group(group_name(number))
         group.attrs["name"], group.attrs["split"] = image.name, image.split
-        made, places = _write_pair(group, image, known, header)
-        digests |= {f"{group_name(number)}/{name}": digest for name, digest in made.items()}
+        hashes, places = _write_pair(made, group, image, known, header)
+        digests |= {f"{group_name(number)}/{name}": digest for name, digest in hashes.items()}
         index[image.split].append(np.column_stack([np.full(len(places), number, np.int32), places]))
     for split in STORED_SPLITS:
         rows = np.concatenate(index[split]).astype(np.int32)
@@ -197,40 +201,71 @@ def _write(file: h5py.File, header: ShardHeader, images: Sequence[PairSource]) -
 
 
 def _write_pair(
-    group: h5py.Group, image: PairSource, known: ImageEntry, header: ShardHeader
+    made: Growing, group: h5py.Group, image: PairSource, known: ImageEntry, header: ShardHeader
 ) -> tuple[dict[str, Digest], npt.NDArray[np.int32]]:
     """Write a pair strip by strip, and give the hashes of its arrays and the origins of its patches, int32 (N, 2)."""
     stored = np.dtype(header.encoding.dtype)
     shapes = {"lr": known.lr_shape, "hr": known.hr_shape, "mask_lr": known.lr_shape[1:], "mask_hr": known.hr_shape[1:]}
     types = {name: np.dtype(bool) if name.startswith("mask") else stored for name in ARRAYS}
     datasets = {name: _create(group, name, shapes[name], types[name]) for name in ARRAYS}
-    hashes = {name: StripHash(types[name], shapes[name]) for name in ARRAYS}
+    writers: dict[str, ChunkWriter | MaskWriter] = {
+        name: MaskWriter(data) if types[name] == np.bool_ else ChunkWriter(data, made.write_at) for name, data in datasets.items()
+    }
+    hashes = _Hashes({name: StripHash(types[name], shapes[name]) for name in ARRAYS})
     done = dict.fromkeys(ARRAYS, 0)
     plan = header.plan
     height, width = _sides(known, plan)
     small = plan.origins != "whole" and min(height, width) < plan.size  # to validate on: it need not hold a patch
     scan = None if small else OriginScan(height, width, plan.size, plan.stride, plan.origins)
-    with closing(image.strips(header.encoding)) as strips:
+    with closing(image.strips(header.encoding)) as strips, hashes:
         for strip in strips:
+            hashes.take(strip)
             for name, array in strip.arrays().items():
-                rows = slice(done[name], done[name] + array.shape[-2])
-                datasets[name][..., rows, :] = array
-                hashes[name].update(array)
-                done[name] = rows.stop
+                writers[name].write(array)
+                done[name] += array.shape[-2]
             if scan is not None:
                 scan.feed(patch_mask(strip.mask_lr, strip.mask_hr, plan, header.scale[0]))
     short = next((name for name in ARRAYS if done[name] != shapes[name][-2]), None)
     if short:
         raise ShapeError(f"{image.name}: {done[short]} rows of {short}", f"{shapes[short][-2]} rows", "Give every strip of the pair.")
+    digests = hashes.digests()
     for name in ARRAYS:
-        datasets[name].attrs["sha256"] = hashes[name].digest()
+        datasets[name].attrs["sha256"] = digests[name]
     places = np.zeros((0, 2), np.int32) if scan is None else scan.origins()
-    return {name: made.digest() for name, made in hashes.items()}, places
+    return digests, places
+
+
+class _Hashes:
+    """Hashes strips in a thread of its own while they are written, one behind at most. Use as a context manager."""
+
+    def __init__(self, hashes: dict[str, StripHash]) -> None:
+        self._hashes = hashes
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def take(self, strip: Strip) -> None:
+        """Begin to hash a strip, when the one before it is done."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(self._update, strip)
+
+    def _update(self, strip: Strip) -> None:
+        for name, array in strip.arrays().items():
+            self._hashes[name].update(array)
+
+    def digests(self) -> dict[str, Digest]:
+        """Give the hashes, once the context is left."""
+        return {name: made.digest() for name, made in self._hashes.items()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._thread.shutdown()
+        if error is None and self._last is not None:
+            self._last.result()
 
 
 def _create(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> h5py.Dataset:
     """Create a dataset: images in uncompressed chunks, masks (nearly constant) compressed."""
-    tail = tuple(min(CHUNK, side) for side in shape[-2:])
-    if dtype == np.bool_:
-        return group.create_dataset(name, shape, dtype, chunks=tail, compression="gzip", compression_opts=1, track_times=False)
-    return group.create_dataset(name, shape, dtype, chunks=(1, *tail), track_times=False)
+    return create_mask(group, name, shape) if dtype == np.bool_ else create_laid_out(group, name, shape, dtype)

@@ -38,6 +38,11 @@ class Strip:
         """Give the four arrays by the names of their datasets."""
         return {"lr": self.lr, "hr": self.hr, "mask_lr": self.mask_lr, "mask_hr": self.mask_hr}
 
+    def part(self, columns: slice, scale: int) -> Strip:
+        """Give some LR columns of it and the HR pixels that they cover, as views."""
+        fine = slice(columns.start * scale, columns.stop * scale)
+        return Strip(self.lr[..., columns], self.hr[..., fine], self.mask_lr[:, columns], self.mask_hr[:, fine])
+
 
 class PairSource(Protocol):
     """A pair of images that is read once, from top to bottom."""
@@ -141,7 +146,7 @@ class PairImage:
         height, scale = self.lr_shape[1], self.hr_shape[1] // self.lr_shape[1]
         for row in range(0, height, STRIP):
             coarse, fine = slice(row, row + STRIP), slice(row * scale, (row + STRIP) * scale)
-            lr, hr = (stored(part, encoding) for part in (self.lr.pixels[:, coarse], self.hr.pixels[:, fine]))
+            lr, hr = (stored_values(part, encoding) for part in (self.lr.pixels[:, coarse], self.hr.pixels[:, fine]))
             yield Strip(lr, hr, self.lr.mask[coarse], self.hr.mask[fine])
 
 
@@ -176,7 +181,7 @@ def check_finite(raster: Raster, name: str, grid: str = "HR") -> None:
         raise InputError(f"{name}: {bad} {grid} values are not finite", "finite values wherever the mask is True", "Mask them.")
 
 
-def stored(pixels: npt.NDArray[np.floating], encoding: Encoding) -> Stored:
+def stored_values(pixels: npt.NDArray[np.floating], encoding: Encoding) -> Stored:
     """Store values; those that are not finite become the stored value nearest to 0, which no reader looks at."""
     return encoding.encode_known(pixels, np.isfinite(pixels))[0]
 

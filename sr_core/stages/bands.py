@@ -48,10 +48,13 @@ def band_height(width: int) -> int:
     return int(np.clip(PIXELS // width // low * low, low, high))
 
 
-def bands_of(scene: Scene) -> list[Window]:
-    """List the bands of an image, from top to bottom, on the LR grid; a small image is one."""
+def bands_of(scene: Scene, windowed: bool = True) -> list[Window]:
+    """List the bands of an image, from top to bottom, on the LR grid.
+
+    A small image is one band, and so is every image whose degradation cannot be undone in windows (`windowed` False).
+    """
     _, height, width = scene.shape
-    rows = height if max(height, width) <= WHOLE else band_height(width)
+    rows = height if max(height, width) <= WHOLE or not windowed else band_height(width)
     return [Window(row, 0, min(rows, height - row), width) for row in range(0, height, rows)]
 
 
@@ -70,7 +73,7 @@ def restore_bands(restorer: Restorer, scene: Scene, *, start: int = 0, residual:
     """
     _, height, width = scene.shape
     ways = {"rows": _by_rows, "strips": _by_strips, "tiles": _by_windows, "whole": _by_windows}
-    for window, piece in ways[restorer.predictor.executor(height, width)](restorer, scene, bands_of(scene)[start:]):
+    for window, piece in ways[restorer.predictor.executor(height, width)](restorer, scene, bands_of(scene, restorer.windowed)[start:]):
         yield _deliver(restorer, scene, window, piece, residual)
 
 
@@ -204,6 +207,7 @@ def _read_filled(restorer: Restorer, scene: Scene, window: Window) -> Raster:
 
 def _deliver(restorer: Restorer, scene: Scene, band: Window, piece: _Piece, residual: bool) -> Band:
     """Project a band onto its measurement, one channel after the other, and cut it out."""
+    restorer.check_whole(piece.lr.mask)
     channels, scale = scene.shape[0], restorer.scale
     inner = band.inside(piece.window)
     rows, cols = inner.slices()

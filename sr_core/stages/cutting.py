@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sr_core.errors import InputError, SRError
 from sr_core.patches.layout import STRIP, StoredSplit
-from sr_core.patches.strips import Shape, Strip, check_finite, stored
-from sr_core.raster import Encoding, Raster, Scene, Window
+from sr_core.patches.strips import Shape, Strip, check_finite, stored_values
+from sr_core.raster import Encoding, Raster, Scene, StoredRaster, StoredScene, Window
 from sr_core.records import Region, Source
-from sr_core.stages.regions import check_usable, measure, multiple, seen
+from sr_core.stages.regions import check_usable, fine_slices, measure, measured_codes, multiple, seen, under
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
     from sr_core.operators import Operator
 
 HR_COLUMNS = 512  # of a window: its float64 copies, one band at a time, stay in the cache
-WORKERS = 2  # threads that read and degrade while the caller's hashes and writes
-FEW = 8  # windows that are not worth another thread, which opens the scene anew
+WORKERS = 2  # threads that read and degrade while the caller's writes
+FEW = 8  # windows that are not worth another thread
 IN_FLIGHT = 16  # windows asked for and not yet written
 
 
@@ -69,59 +69,107 @@ class RegionPair:
             If the scene cannot be read, a usable pixel is not finite, or no pixel is usable.
         """
         usable = False
-        row: list[Strip] = []
-        for place, part in self._parts(encoding):
-            row.append(part)
-            usable |= bool(part.mask_hr.any())
+        for strip, last, done in self._parts(encoding):
+            done()
             self.step()
-            if place.col + place.width == self.lr_shape[2]:
-                yield _beside(row)
-                row = []
+            if last:
+                usable |= bool(strip.mask_hr.any())
+                yield strip
         check_usable(usable, self.source, self.region)
 
-    def _parts(self, encoding: Encoding) -> Iterator[tuple[Window, Strip]]:
-        """Read and degrade in a few threads, each with the scene for itself, and yield in order."""
+    def _parts(self, encoding: Encoding) -> Iterator[tuple[Strip, bool, Callable[[], None]]]:
+        """Fill the strips' windows in a few threads; yield for each, in order, its strip, whether it is the last, and how to wait for it.
+
+        One scene serves them all, one thread at a time: reading is the smaller part, and no block of the file is decoded twice.
+        """
         from sr_core.operators.engine import single_thread
 
         places = _places(self.lr_shape[1], self.lr_shape[2], self.operator)
-        workers = min(WORKERS, -(-len(places) // FEW))
-        waiting: deque[tuple[Window, Future[Strip]]] = deque()
-        free: SimpleQueue[Scene] = SimpleQueue()
+        waiting: deque[tuple[Strip, bool, Callable[[], None]]] = deque()
+        strip = _empty(0, self, encoding)
         with ExitStack() as stack:
-            for _ in range(workers):
-                free.put(stack.enter_context(self.domain.open(self.source)))
+            scene = _Shared(stack.enter_context(self.domain.open(self.source)))
             stack.enter_context(single_thread())
-            pool = stack.enter_context(ThreadPoolExecutor(workers))
+            pool = stack.enter_context(ThreadPoolExecutor(min(WORKERS, -(-len(places) // FEW))))
             stack.callback(pool.shutdown, cancel_futures=True)
             for place in places:
-                waiting.append((place, pool.submit(self._cut, free, place, encoding)))
+                if place.col == 0:
+                    strip = _empty(place.height, self, encoding)
+                future = pool.submit(self._cut, scene, place, strip.part(place.slices()[1], self.operator.scale[1]), encoding)
+                waiting.append((strip, place.col + place.width == self.lr_shape[2], future.result))
                 if len(waiting) > IN_FLIGHT:
-                    yield waiting[0][0], waiting.popleft()[1].result()
+                    yield waiting.popleft()
             while waiting:
-                yield waiting[0][0], waiting.popleft()[1].result()
+                yield waiting.popleft()
 
-    def _cut(self, free: SimpleQueue[Scene], place: Window, encoding: Encoding) -> Strip:
-        """Read and degrade a window of the LR grid, and give it in stored values."""
-        scene = free.get()
-        try:
-            hr, usable, inside = seen(lambda window: self._read(scene, window), place, self.hr_shape[1:], self.operator)
-        finally:
-            free.put(scene)
+    def _cut(self, scene: _Shared, place: Window, out: Strip, encoding: Encoding) -> None:
+        """Read and degrade a window of the LR grid, and put its stored values where they belong."""
+        there, inside = under(place, self.hr_shape[1:], self.operator)
+        with scene.lock:
+            stored = self._read_stored(scene.scene, there)
+            kept = stored is not None and encoding.exact and bool(stored.mask.all()) and encoding.holds(stored.stored)
+            if stored is None or not kept:
+
+                def read(window: Window) -> Raster:
+                    return stored.raster() if stored is not None and window == there else self._read(scene.scene, window)
+
+                hr, usable, _ = seen(read, place, self.hr_shape[1:], self.operator)
+        if stored is not None and kept:  # what is stored again need not be decoded, and there is no hole: the masks stay True
+            out.hr[...] = stored.stored[(slice(None), *fine_slices(inside, self.operator.scale))]
+            pixels = encoding.integers(stored.stored) if encoding.whole else encoding.decode(stored.stored)
+            out.lr[...] = measured_codes(pixels, inside, encoding, self.operator)
+            return
         pair = measure(hr, usable, inside, encoding, self.operator)
-        return Strip(stored(pair.lr.pixels, encoding), stored(pair.hr.pixels, encoding), pair.lr.mask, pair.hr.mask)
+        out.lr[...], out.hr[...] = stored_values(pair.lr.pixels, encoding), stored_values(pair.hr.pixels, encoding)
+        out.mask_lr[...], out.mask_hr[...] = pair.lr.mask, pair.hr.mask
 
     def _read(self, scene: Scene, window: Window) -> Raster:
         """Read a window of the region; whatever is wrong there names the file."""
-        there = Window(self.window.row + window.row, self.window.col + window.col, window.height, window.width)
-        try:
+        there = self._there(window)
+        with self._named(there):
             raster = scene.read(there)
+        check_finite(raster, f"{self.source.path.name}, {there}")
+        return raster
+
+    def _read_stored(self, scene: Scene, window: Window) -> StoredRaster | None:
+        """Read a window as it is stored, where the scene can and every stored value is finite."""
+        if not isinstance(scene, StoredScene) or not scene.encoding.is_integer:
+            return None
+        there = self._there(window)
+        with self._named(there):
+            return scene.read_stored(there)
+
+    def _there(self, window: Window) -> Window:
+        """Give the place of a window of the region in its scene."""
+        return Window(self.window.row + window.row, self.window.col + window.col, window.height, window.width)
+
+    @contextmanager
+    def _named(self, there: Window) -> Iterator[None]:
+        try:
+            yield
         except SRError:
             raise
         except (OSError, ValueError) as error:
             given = f"{self.source.path.name} cannot be read at {there} ({error})"
             raise InputError(given, "the file as it was when it was ingested", "Get the file again.") from error
-        check_finite(raster, f"{self.source.path.name}, {there}")
-        return raster
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """A scene that several threads read in turn."""
+
+    scene: Scene
+    lock: Lock = field(default_factory=Lock)
+
+
+def _empty(height: int, pair: RegionPair, encoding: Encoding) -> Strip:
+    """Give a strip of `height` LR rows to be filled: no pixel yet, all usable."""
+    (bands, _, width), (rows, cols) = pair.lr_shape, pair.operator.scale
+    fine = height * rows, width * cols
+    return Strip(
+        np.empty((bands, height, width), encoding.dtype), np.empty((bands, *fine), encoding.dtype),
+        np.ones((height, width), np.bool_), np.ones(fine, np.bool_),
+    )  # fmt: skip
 
 
 def region_pair(
@@ -166,11 +214,3 @@ def _places(height: int, width: int, operator: Operator) -> list[Window]:
         for row in range(0, height, STRIP)
         for col in range(0, width, wide)
     ]
-
-
-def _beside(parts: list[Strip]) -> Strip:
-    """Join the windows of one strip."""
-    if len(parts) == 1:
-        return parts[0]
-    lr, hr, mask_lr, mask_hr = (np.concatenate([part.arrays()[name] for part in parts], axis=-1) for name in parts[0].arrays())
-    return Strip(lr, hr, mask_lr.astype(np.bool_, copy=False), mask_hr.astype(np.bool_, copy=False))

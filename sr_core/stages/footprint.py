@@ -57,7 +57,7 @@ class BandWork:
 def band_work(restorer: Restorer, source: Source) -> BandWork:
     """Give the work of an image, from its record alone."""
     channels, height, width = source.shape
-    bands = bands_of(cast("Scene", source))  # a record has the scene's shape, and no more is asked of it
+    bands = bands_of(cast("Scene", source), restorer.windowed)  # a record has the scene's shape, and no more is asked of it
     grown = [band.grown(restorer.margin, height, width) for band in bands]
     works = {shape: network.work(restorer.predictor, channels, *shape) for shape in {(w.height, w.width) for w in grown}}
     each = [works[w.height, w.width] for w in grown]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sr_core.domain import Domain
 from sr_core.errors import InputError
 from sr_core.log import Log
+from sr_core.raster import Window
 from sr_core.recipe import Recipe
-from sr_core.records import Manifest, ManifestRef
+from sr_core.records import SPLITS, Manifest, ManifestRef, Source, Split
 from sr_core.stages.regions import operator_of
 from sr_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sr_core.operators import Operator
 
 VERSION = 1
 MANIFEST = "manifest.json"
@@ -29,7 +34,7 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
         If the images are too few or too small to be split.
     """
     operator = operator_of(domain, recipe)
-    gap = max(SMALLEST_GAP, operator.support)
+    gap = max(SMALLEST_GAP, operator.support if operator.windowed else 0)
     sources, refusals = domain.discover(paths, log)
     for refusal in refusals:
         log.say(f"ingest: refused. {refusal.says()}")
@@ -40,7 +45,7 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
             f"at least one image that the {domain.name} domain reads",
             reasons,
         )
-    split = domain.split(sources, recipe.scale, gap, recipe.seed)
+    split = _with_note(domain.split(sources, recipe.scale, gap, recipe.seed), sources, operator)
     manifest = Manifest(
         domain=domain.name,
         scale=recipe.scale,
@@ -58,6 +63,16 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
         return ManifestRef(path=folder, hash=manifest.content_hash(), made_from=tuple(s.sha256 for s in sources))
 
     return workspace.once("ingest", VERSION, {"manifest": manifest.digest()}, ManifestRef, build, log)
+
+
+def _with_note(split: Split, sources: Sequence[Source], operator: Operator) -> Split:
+    """Say what blocks of one image mean to an operator that sees whole images: no block looks into another, whatever the gap."""
+    whole = {s.sha256: Window(0, 0, *s.shape[1:]) for s in sources}
+    blocks = sum(r.window != whole[r.source] for name in SPLITS for r in split.part(name))
+    if operator.windowed or not blocks:
+        return split
+    note = f"{operator.kind} sees whole images: each of the {blocks} blocks is degraded as an image of its own, whose edges wrap around."
+    return split.model_copy(update={"notes": (*split.notes, note)})
 
 
 def load_manifest(ref: ManifestRef) -> Manifest:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
     from sr_core.patches import ShardInfo
 
-VERSION = 2  # 2: holes are filled over 64 px only
+VERSION = 3  # 2: holes are filled over 64 px only; 3: another order of the chunks in the file
 StoredSplit = Literal["train", "val"]
 STORED: tuple[StoredSplit, ...] = ("train", "val")
 
@@ -27,7 +27,7 @@ STORED: tuple[StoredSplit, ...] = ("train", "val")
 def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace: Workspace, log: Log) -> StoreRef:
     """Degrade the training and validation regions and store them with the index of their patches.
 
-    Memory does not grow with the height of a scene, and with its width only by one strip of 128 LR rows. After an interruption
+    Memory does not grow with the height of a scene, and with its width only by a few strips of 128 LR rows. After an interruption
     finished shards are kept (their content is hashed, not made again). A source that cannot be prepared does not keep the others
     from being finished; its error is raised after them.
 

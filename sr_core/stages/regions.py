@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sr_core.errors import InputError, RecipeError, ShapeError
 from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
     from sr_core.recipe import Recipe
 
+LARGEST_WHOLE = 1 << 24  # HR px of an image that an operator must see whole: its transforms take 40 bytes a pixel
 REACH = 64  # HR px over which a hole is filled from its nearest usable pixel: with no end, a window would need the whole scene
+TOGETHER = 1 << 20  # HR px of the bands that are degraded at once: long steps, whose float64 copies stay in the cache
 Read = Callable[[Window], Raster]
+Stored = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
@@ -137,37 +141,104 @@ def seen(read: Read, window: Window, shape: tuple[int, int], operator: Operator)
     Window
         The window asked for, on the LR grid of that raster.
     """
+    height, width = shape
+    there, inside = under(window, shape, operator)
+    hr = read(there)
+    if hr.mask.all():
+        return hr, np.ones((there.height // operator.scale[0], there.width // operator.scale[1]), np.bool_), inside
+    around = there.grown(REACH, height, width)
+    filled = _fill(read(around) if around != there else hr)[(slice(None), *there.inside(around).slices())]
+    return Raster(filled, hr.mask, hr.bands, hr.unit, hr.valid_range), _measured_wholly(hr.mask, operator), inside
+
+
+def under(window: Window, shape: tuple[int, int], operator: Operator) -> tuple[Window, Window]:
+    """Give the HR window that the measurements of a window of the LR grid see, and the window asked for on the LR grid of that one.
+
+    `shape` is the image's height and width, HR px.
+
+    Raises
+    ------
+    ShapeError
+        If the operator must see the whole image, and it is too large for that.
+    """
     rows, cols = operator.scale
     height, width = shape
+    if not operator.windowed:
+        check_whole(height, width, operator)
     rim = operator.support if operator.windowed else 0
     rim_rows, rim_cols = -(-rim // rows) if rows > 1 else 0, -(-rim // cols) if cols > 1 else 0
     top, left = max(0, window.row - rim_rows), max(0, window.col - rim_cols)
     bottom = min(height // rows, window.row + window.height + rim_rows)
     right = min(width // cols, window.col + window.width + rim_cols)
     there = Window(top * rows, left * cols, (bottom - top) * rows, (right - left) * cols)
-    hr = read(there)
-    inside = window.inside(Window(top, left, bottom - top, right - left))
-    if hr.mask.all():
-        return hr, np.ones((bottom - top, right - left), np.bool_), inside
-    around = there.grown(REACH, height, width)
-    filled = _fill(read(around) if around != there else hr)[(slice(None), *there.inside(around).slices())]
-    return Raster(filled, hr.mask, hr.bands, hr.unit, hr.valid_range), _measured_wholly(hr.mask, operator), inside
+    return there, window.inside(Window(top, left, bottom - top, right - left))
+
+
+def check_whole(height: int, width: int, operator: Operator) -> None:
+    """Refuse an image of height x width HR pixels that is too large to be treated in one piece.
+
+    Raises
+    ------
+    ShapeError
+        If it is.
+    """
+    if height * width > LARGEST_WHOLE:
+        raise ShapeError(
+            f"an image of {width} x {height} px, and the operator {operator.kind}, which sees whole images only",
+            f"at most {LARGEST_WHOLE:,} px",
+            "Cut the image, or choose an operator with a finite reach.",
+        )
+
+
+def check_no_holes(mask: BoolArray, operator: Operator) -> None:
+    """Refuse an image with unusable pixels where the operator sees all of it in every measurement.
+
+    Raises
+    ------
+    InputError
+        With their number.
+    """
+    if not mask.all():
+        raise InputError(
+            f"an image with {int((~mask).sum())} unusable pixels, and the operator {operator.kind}",
+            "an image without holes: this operator sees all of it in every measurement",
+            "Leave the file out, or choose an operator with a finite reach.",
+        )
+
+
+def measured_codes(pixels: npt.NDArray[Any], inside: Window, encoding: Encoding, operator: Operator) -> Stored:
+    """Measure HR pixels (C, H, W), cut the window out, and store it: y = Q(A x) in the stored type, (C, h, w).
+
+    The pixels are physical values: float32, or integers that float32 would hold exactly.
+    """
+    import torch
+
+    bands, height, width = pixels.shape
+    made = np.empty((bands, inside.height, inside.width), encoding.dtype)
+    of_bands = operator.for_bands(bands)
+    together = max(1, TOGETHER // (height * width)) if operator.bands is None else 1
+    for first in range(0, bands, together):
+        some = np.ascontiguousarray(pixels[first : first + together])
+        here = of_bands[first]
+        degraded = here.apply_integers(some) if some.dtype.kind in "iu" else here.apply(torch.from_numpy(some).double())
+        made[first : first + together] = encoding.encode(degraded.numpy()[(slice(None), *inside.slices())])
+    return made
 
 
 def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, operator: Operator) -> Pair:
     """Measure what `seen` gave, and cut the window out of it. Needs no file, so any thread may do it."""
-    import torch
-
-    rows, cols = operator.scale
-    each = zip(operator.for_bands(len(hr.pixels)), hr.pixels, strict=True)
-    bands = [of_band.apply(torch.from_numpy(np.ascontiguousarray(band)).double()).numpy() for of_band, band in each]
-    coarse = inside.slices()
-    fine = slice(coarse[0].start * rows, coarse[0].stop * rows), slice(coarse[1].start * cols, coarse[1].stop * cols)
-    lr_pixels = encoding.decode(encoding.encode(np.stack([band[coarse] for band in bands])))
+    coarse, fine = inside.slices(), fine_slices(inside, operator.scale)
+    lr_pixels = encoding.decode(measured_codes(hr.pixels, inside, encoding, operator))
     lr_mask = usable[coarse]
     hr_mask = hr.mask[fine] & enlarge_mask(lr_mask, operator.scale)
     lr = Raster(lr_pixels, lr_mask, hr.bands, hr.unit, hr.valid_range)
     return Pair(Raster(hr.pixels[(slice(None), *fine)], hr_mask, hr.bands, hr.unit, hr.valid_range), lr, encoding)
+
+
+def fine_slices(window: Window, scale: tuple[int, int]) -> tuple[slice, slice]:
+    """Give the rows and columns of the HR pixels under a window of the LR grid."""
+    rows, cols = window.slices()
+    return slice(rows.start * scale[0], rows.stop * scale[0]), slice(cols.start * scale[1], cols.stop * scale[1])
 
 
 def _reader(image: Raster) -> Read:
@@ -195,11 +266,7 @@ def _measured_wholly(mask: BoolArray, operator: Operator) -> BoolArray:
     from scipy import ndimage
 
     if not operator.windowed:
-        raise InputError(
-            f"an image with {int((~mask).sum())} unusable pixels, and the operator {operator.kind}",
-            "an image without holes: this operator sees all of it in every measurement",
-            "Leave the file out, or choose an operator with a finite reach.",
-        )
+        check_no_holes(mask, operator)
     rows, cols = operator.scale
     reach = 2 * operator.support
     everywhere = ndimage.minimum_filter(mask, size=(reach + rows if rows > 1 else 1, reach + cols if cols > 1 else 1), mode="nearest")

@@ -10,6 +10,7 @@ import numpy as np
 
 from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array
+from sr_core.stages.regions import check_no_holes, check_whole
 
 if TYPE_CHECKING:
     from sr_core.inference import Prediction
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.verdict import Claim
 
+WHOLE = 1 << 30  # LR pixels: more than any image has
 PINV_TOLERANCE = 1e-6  # relative tail of the projection's response that a window may lose
 
 
@@ -98,13 +100,20 @@ class Restorer:
         return self.card.descriptor.scale
 
     @property
+    def windowed(self) -> bool:
+        """Whether an image may be restored in windows; where not, `margin` reaches over any image."""
+        return self.operator.windowed
+
+    @property
     def margin(self) -> int:
         """LR pixels of context that a window needs on each side to come out as in the whole image, where no pixel in it is unmeasured."""
-        return self.predictor.halo + self.projection_reach
+        return self.predictor.halo + self.projection_reach if self.windowed else WHOLE
 
     @property
     def projection_reach(self) -> int:
         """LR pixels around a window of the network's output that its projection depends on, and its residual."""
+        if not self.windowed:
+            return WHOLE
         return int(self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale)) if self.card.projection else 0
 
     def restore(self, y: Float32Array, mask: BoolArray) -> Restored:
@@ -118,15 +127,25 @@ class Restorer:
         Raises
         ------
         ShapeError
-            If the degradation differs from band to band, and there are not as many bands.
+            If the degradation differs from band to band, and there are not as many bands, or sees whole images only, and this one is
+            too large for one piece.
+        InputError
+            If the degradation sees whole images only, and this one has holes.
         BundleError
             If the bundle has no spread head.
         """
         self.operator.for_bands(len(y))
+        self.check_whole(mask)
         filled = self.predictor.fill(y, mask)
         prediction = self.predictor.predict(filled)
         spread = self.spread_of(prediction)
         return Restored(self.delivered(prediction.mean, filled, self.operator), self.half_width(spread), spread)
+
+    def check_whole(self, mask: BoolArray) -> None:
+        """Refuse what an operator cannot take that sees whole images only: holes, and images too large for one piece."""
+        if not self.windowed:
+            check_no_holes(mask, self.operator)
+            check_whole(mask.shape[0] * self.scale, mask.shape[1] * self.scale, self.operator)
 
     def spread_of(self, prediction: Prediction) -> Float32Array:
         """Give the spread, which every model has that upscales.

@@ -33,14 +33,14 @@ def train(store: StoreRef, *, recipe: Recipe, workspace: Workspace, log: Log) ->
 
 def _build(folder: Path, store_ref: StoreRef, recipe: Recipe, device: str, log: Log) -> BundleRef:
     from sr_core.bundle import Bundle, BundleCard, software
-    from sr_core.operators import operator_from
+    from sr_core.operators import interpolation, operator_from
     from sr_core.patches import MemoryReader, PatchStore, whole_pairs
     from sr_core.training import train_model
 
     bandwise = recipe.network.bands == "band-wise"
     with PatchStore(store_ref.path) as store:
         operator = operator_from(store.operator)
-        reader = MemoryReader(store, "train", bandwise, device, upscale=operator.upscale)
+        reader = MemoryReader(store, "train", bandwise, device, upscale=interpolation(operator).upscale)
         trained = train_model(reader, whole_pairs(store, "val"), recipe, operator, store.unit, folder / CHECKPOINTS, log, device=device)
         card = BundleCard(
             descriptor=trained.net.descriptor,

@@ -23,7 +23,7 @@ from sr_core.records import Source
 from sr_core.stages.bands import Band, band_height, bands_of, restore_bands
 from sr_core.stages.evidence import evidence_of, run_checks, worst_of
 from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
-from sr_core.stages.regions import enlarge_mask
+from sr_core.stages.regions import check_whole, enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
@@ -161,6 +161,8 @@ def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
             "Declare the file's scale and unit, or train on such files.",
         )
     restorer.operator.for_bands(scene.shape[0])
+    if not restorer.windowed:
+        check_whole(scene.shape[1] * restorer.scale, scene.shape[2] * restorer.scale, restorer.operator)
     if not card.descriptor.bandwise and scene.shape[0] != len(card.bands):
         raise ShapeError(
             f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model."
@@ -171,7 +173,7 @@ def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
 
 def _fill(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPlan, name: str, log: Log) -> None:
     """Send every band that is not finished yet to the writer, which works while the next one is read and computed."""
-    bands, height, width = bands_of(scene), scene.shape[1], scene.shape[2]
+    bands, height, width = bands_of(scene, restorer.windowed), scene.shape[1], scene.shape[2]
     there = writer.canvas.rows
     start = sum(band.row < there for band in bands)
     what = f"upscaling {name} (LR pixels)"

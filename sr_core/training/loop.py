@@ -134,6 +134,8 @@ def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
     if net.filter is not None:
         net.set_filter(weights)
     notes = start.progress.notes
+    if not task.operator.windowed:
+        notes += ("The operator sees whole images only, so the network stands on bicubic interpolation; whole images are projected.",)
     if task.upscaled and task.recipe.network.base == "linear":
         notes += ("The network was trained on the HR grid, so its residual stands on the plain upscaling, not on the fitted filter.",)
     return _next(start.progress.model_copy(update={"notes": notes}), net, weights)

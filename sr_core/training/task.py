@@ -119,8 +119,12 @@ class Task:
 
     @cached_property
     def projected(self) -> bool:
-        """Whether results are projected onto the measurement."""
-        return self.operator.invertible
+        """Whether patches are projected onto the measurement, as results will be.
+
+        An operator that sees whole images projects whole images only: then the spread is learned before the projection, and calibration,
+        on whole images, sees it after.
+        """
+        return self.operator.invertible and self.operator.windowed
 
     def delivered(self, mean: Tensor, batch: LrBatch) -> Tensor:
         """Give what a user gets from the mean of a batch (physical units): projected where that is possible."""
@@ -139,6 +143,8 @@ class Task:
     def interior(self, patch: Tensor) -> tuple[slice, slice]:
         """Give the rows and columns of an HR patch that its border does not reach (at least the middle half)."""
         scale = self.operator.scale[0]
+        if not self.operator.windowed:  # nothing is degraded or projected patch by patch
+            return slice(None), slice(None)
         reach = -(-self.operator.support // scale) + (self.operator.pinv_halo(RESPONSE) if self.projected else 0)
         rows, cols = (min(scale * reach, side // 4) for side in patch.shape[-2:])
         return slice(rows, patch.shape[-2] - rows), slice(cols, patch.shape[-1] - cols)

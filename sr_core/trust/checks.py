@@ -189,8 +189,8 @@ def _residual(evidence: Evidence) -> ResidualMeter:
 
 
 def _reach(evidence: Evidence) -> int:
-    """Give the LR pixels around one that its degraded value depends on (2 for bicubic)."""
-    return 2 if evidence.operator is None else math.ceil(evidence.operator.support / min(evidence.scale))
+    """Give the LR pixels around one that its degraded value depends on (2 for bicubic, and where all pixels depend on all)."""
+    return 2 if evidence.operator is None or not evidence.operator.windowed else math.ceil(evidence.operator.support / min(evidence.scale))
 
 
 def _far_from_nodata(evidence: Evidence) -> BoolArray:

@@ -105,3 +105,23 @@ def test_cache_blocks_are_all_of_the_arrays() -> None:
             assert part.size <= 1 << 15 and part.shape == same.shape
             part += 1
         assert (counts == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "exact"),
+    [
+        (Encoding("uint16", 1e-4, -0.1, 1, 20_000), True),
+        (Encoding("int16", 1.0, -1024.0), True),
+        (Encoding("uint8"), True),
+        (Encoding("uint16", 1e-9, 1.0), False),
+        (Encoding("uint32"), False),
+        (Encoding("float32"), False),
+    ],
+)
+def test_exact_says_whether_every_stored_value_comes_back(encoding: Encoding, exact: bool) -> None:
+    assert encoding.exact is exact
+
+
+def test_holds_looks_at_both_ends() -> None:
+    encoding = Encoding("uint16", low=2, high=9)
+    assert [encoding.holds(np.array(values, np.uint16)) for values in ([2, 9], [1, 9], [2, 10], [])] == [True, False, False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,7 @@ from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.errors import InputError
 from sr_core.log import Log, Silent
 from sr_core.operators import Operator, make_operator
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, CalibrationRef, EvaluationRef, Group, ManifestRef, Refusal, Source, Split, StoreRef
 from sr_core.split import split_by_group
@@ -62,6 +63,15 @@ class ToyScene:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return None
+
+
+class StoredToyScene(ToyScene):
+    """The same, that also gives its stored values."""
+
+    def read_stored(self, window: Window) -> StoredRaster:
+        rows, cols = window.slices()
+        part = self.stored[:, rows, cols]
+        return StoredRaster(part, (part != 0).all(axis=0), self.bands, self.unit, self.encoding)
 
 
 class ToyWriter:
@@ -160,10 +170,8 @@ class ToyDomain:
         return split_by_group(sources, scale=scale, gap=gap, seed=seed, patch=33 * scale, group_word="place")
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
-        return {
-            "bicubic": lambda scale: make_operator("bicubic", scale),
-            "mtf-two-bands": lambda scale: make_operator("mtf", scale, value=[0.4, 0.2]),
-        }
+        kinds: dict[str, Callable[[int], Operator]] = {kind: partial(make_operator, kind) for kind in ("bicubic", "kspace")}
+        return kinds | {"mtf-two-bands": lambda scale: make_operator("mtf", scale, value=[0.4, 0.2])}
 
     def recipe(self) -> Recipe:
         return Recipe(domain="toy").with_overrides(

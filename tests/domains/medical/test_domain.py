@@ -97,3 +97,34 @@ def test_clipping_counts_new_extremes():
     assert Clipping()(evidence(clipped, image)).outcome == "warn"
     clipped[0, :5] = -1024
     assert Clipping()(evidence(clipped, image)).outcome == "fail"
+
+
+def test_kspace_slices_are_prepared_trained_calibrated_and_evaluated(tmp_path, make_slice):
+    """Four patients with one slice each: no image is cut, each is degraded whole."""
+    from sr_core.stages.calibrate import calibrate
+    from sr_core.stages.evaluate import evaluate, load_evaluation
+    from sr_core.stages.ingest import ingest, load_manifest
+    from sr_core.stages.prepare import prepare
+    from sr_core.stages.train import train
+    from sr_core.workspace import Workspace
+
+    rows, cols = np.mgrid[:96, :96]
+    files = []
+    for patient in range(4):
+        round_ = np.hypot(rows - 40 - patient, cols - 50) < 20 + 3 * patient
+        pixels = (np.where(round_, 1100, 100) + 40 * np.sin(cols / (4 + patient))).astype(np.int16)
+        own = {"PatientID": f"P{patient}", "SeriesInstanceUID": f"1.2.3.{patient + 9}", "SOPInstanceUID": f"1.2.4.{patient + 9}"}
+        files.append(make_slice(f"{patient}.dcm", pixels, StudyInstanceUID=f"1.2.5.{patient + 9}", **own))
+    recipe = DOMAIN.recipe().with_overrides(
+        {"operator": "kspace", "training.steps": 4, "training.batch": 4, "spread.steps": 4, "network.width": 8, "network.blocks": 1}
+    )
+    settings = {"recipe": recipe, "workspace": Workspace(tmp_path / "w"), "log": Silent()}
+    manifest = ingest(DOMAIN, files, **settings)
+    split = load_manifest(manifest).split
+    assert split.notes == () and len(split.test) == len(split.calibration) == 1
+    bundle = train(prepare(DOMAIN, manifest, **settings), **settings)
+    calibrated = calibrate(DOMAIN, manifest, bundle, **settings)
+    evaluation = load_evaluation(evaluate(DOMAIN, manifest, calibrated, champion=None, **settings))
+    assert "k-space" in evaluation.operator
+    for region in evaluation.regions:
+        assert {c.outcome for c in region.verdict.checks if c.name in ("residual rms", "residual max", "uniform bias")} == {"pass"}

@@ -347,3 +347,24 @@ def test_threads_are_given_back() -> None:
     finally:
         torch.set_num_threads(before)
     assert torch.equal(two, make_operator("bicubic", 2).apply(x))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 8, (2, 1), (1, 4)])
+@pytest.mark.parametrize("kind", ["bicubic", "bilinear", "box", "nearest", "mtf"])
+@pytest.mark.parametrize(("low", "high", "dtype"), [(0, 65535, np.uint16), (-1024, 3071, np.int16), (-(2**31), 2**31 - 1, np.int64)])
+def test_whole_numbers_give_the_bits_of_float64(kind: str, scale: int | tuple[int, int], low: int, high: int, dtype: type) -> None:
+    operator = make_operator(kind, scale, **({"value": 0.25} if kind == "mtf" else {}))
+    rows, cols = operator.scale
+    x = np.random.default_rng(0).integers(low, high, (2, 23 * rows, 37 * cols), endpoint=True).astype(dtype)
+    x[:, :2], x[:, -2:] = low, high  # the largest sums that there can be
+    assert torch.equal(operator.apply_integers(x), operator.apply(torch.from_numpy(x.astype(np.float64))))
+
+
+def test_numerators_are_those_of_the_exact_fractions() -> None:
+    assert make_operator("bicubic", 2).rows.numerators == 2 * (3 + 9 + 29 + 111)  # of 256
+    assert make_operator("box", 4).rows.numerators == 4 and make_operator("bicubic", 3).rows.numerators is None
+
+
+def test_whole_numbers_of_a_wrong_shape_are_refused() -> None:
+    with pytest.raises(ShapeError, match="7 x 8"):
+        make_operator("bicubic", 2).apply_integers(np.zeros((7, 8), np.uint16))

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy import ENCODING, ToyDomain, ToyScene, texture
+from toy import ENCODING, StoredToyScene, ToyDomain, ToyScene, texture
 
 from sr_core.errors import InputError, SRError
 from sr_core.operators import Operator, make_operator
 from sr_core.patches import PairImage, write_shard
-from sr_core.raster import Raster, Window
+from sr_core.raster import Encoding, Raster, Window
 from sr_core.recipe import PatchPlan
 from sr_core.records import Group, Region, Source
 from sr_core.stages import cutting
@@ -38,11 +38,25 @@ def region_of(source: Source, window: Window) -> Region:
     return Region(source=source.sha256, window=window, group=source.group)
 
 
-def windowed(path: Path, stored: np.ndarray, operator: Operator, window: Window, step: Callable[[], None] = lambda: None) -> RegionPair:
+class StoredDomain(ToyDomain):
+    """Its scenes give stored values, too."""
+
+    def open(self, source: Source) -> StoredToyScene:
+        return StoredToyScene(source.path)
+
+
+def windowed(
+    path: Path,
+    stored: np.ndarray,
+    operator: Operator,
+    window: Window,
+    step: Callable[[], None] = lambda: None,
+    domain: ToyDomain | None = None,
+) -> RegionPair:
     np.save(path, stored)
     source = source_of(path, stored.shape)
     with ToyScene(path) as scene:
-        return region_pair(ToyDomain(), source, region_of(source, window), "train", operator, scene, step)
+        return region_pair(domain or ToyDomain(), source, region_of(source, window), "train", operator, scene, step)
 
 
 def whole(path: Path, operator: Operator, window: Window, name: str) -> PairImage:
@@ -79,15 +93,41 @@ def test_windows_give_the_digest_of_the_whole(
     holes(stored, rng)
     window = Window(3, 1, stored.shape[1] - 4, stored.shape[2] - 3)
     pair = windowed(tmp_path / "scene.npy", stored, operator, window)
+    kept = windowed(tmp_path / "scene.npy", stored, operator, window, domain=StoredDomain())
     assert pair.steps >= 2
     image = whole(tmp_path / "scene.npy", operator, window, pair.name)
     plan = PatchPlan(grid=grid, size=33, stride=14)
     infos = []
-    for name, of in (("windows", pair), ("whole", image)):
+    for name, of in (("windows", pair), ("stored", kept), ("whole", image)):
         (tmp_path / f"{name}.h5").unlink(missing_ok=True)
         infos.append(write_shard(tmp_path / f"{name}.h5", [of], plan, scale, ENCODING, operator.to_json(), "ab" * 32))
-    assert infos[0].content == infos[1].content and infos[0].train_pairs == infos[1].train_pairs
-    assert (tmp_path / "windows.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert len({(info.content, info.train_pairs) for info in infos}) == 1
+    assert len({(tmp_path / f"{name}.h5").read_bytes() for name in ("windows", "stored", "whole")}) == 1
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        Encoding("uint16"),  # stored values are the physical ones
+        Encoding("uint16", 1e-4, -0.1, 1, 20_000),
+        Encoding("int16", 1.0, -1024.0, -1000, 3000),  # some stored values lie outside: they are cut
+        Encoding("uint16", 1e-9, 1.0),  # float32 cannot tell neighbours apart: values change when they are decoded
+    ],
+)
+def test_stored_values_are_kept_only_where_they_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: Encoding) -> None:
+    rng = np.random.default_rng(5)
+    stored = rng.integers(-1100 if encoding.dtype == "int16" else 1, 5000, (2, 300, 200)).astype(encoding.dtype)
+    stored[stored == 0] = 1
+    stored[:, 200, 100] = 0  # one window has a hole
+    monkeypatch.setattr(ToyScene, "encoding", encoding)
+    monkeypatch.setattr(cutting, "HR_COLUMNS", 128)
+    operator, window = make_operator("bicubic", 2), Window(0, 0, 300, 200)
+    pair = windowed(tmp_path / "s.npy", stored, operator, window, domain=StoredDomain())
+    image = whole(tmp_path / "s.npy", operator, window, pair.name)
+    infos = [
+        write_shard(tmp_path / name, [of], PLAN, 2, encoding, operator.to_json(), "ab" * 32) for name, of in (("a", pair), ("b", image))
+    ]
+    assert infos[0].content == infos[1].content
 
 
 def test_any_window_is_that_window_of_the_whole() -> None:
