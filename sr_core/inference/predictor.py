@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -50,7 +51,7 @@ class Predictor:
     Raises
     ------
     InputError
-        If the precision is unknown.
+        If the precision is unknown, or tiles or strips are wanted of a network that sees the whole image.
 
     Notes
     -----
@@ -66,6 +67,9 @@ class Predictor:
         self.tile, self.strip = tile, strip
         self.device = torch.device(device)
         self.precision = choose_precision(precision, device)
+        if (tile or strip) and not bundle.net.tileable:
+            given = f"tiles or strips of a network of the family {bundle.card.descriptor.family}"
+            raise InputError(given, "the whole image: it is not tileable, since every pixel depends on all others", "Cut the image.")
         net = bundle.net.eval().to(self.device)
         self.net: SRNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -76,11 +80,20 @@ class Predictor:
 
     def executor(self, height: int, width: int) -> Executor:
         """Say how an image of that size (LR pixels) is computed: at once, row by row, so in strips of columns, or in tiles."""
-        if self.tile is None and max(height, width) <= WHOLE:
+        if not self.net.tileable or (self.tile is None and max(height, width) <= WHOLE):
             return "whole"
-        if self.tile is not None or not self.net.streams:
+        if self.tile is not None or not self._streams:
             return "tiles"
         return "strips" if self.strip is not None and self.strip < width else "rows"
+
+    @cached_property
+    def _streams(self) -> bool:
+        """Whether every block of the network can be computed row by row."""
+        try:
+            NetFlow(self.net, self.precision, self.net.descriptor.spread)
+        except ShapeError:
+            return False
+        return True
 
     def fill(self, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give unmeasured pixels the value of the nearest measured one within 64 px, else the mean of the training images."""
@@ -141,7 +154,7 @@ class Predictor:
         """Fill `mean` and `spread` for the bands that the network takes at once."""
         scale = self.net.descriptor.scale
         height, width = y.shape[1:]
-        size = self.tile or (max(height, width) if max(height, width) <= WHOLE else WHOLE)
+        size = max(height, width) if self.executor(height, width) == "whole" else self.tile or WHOLE
         for tile in tiles(height, width, size, self.halo):
             rows, cols = tile.window.slices()
             centre, error = self._run(y[:, rows, cols], spread is not None)

@@ -172,8 +172,8 @@ class SRNet(nn.Module):
         return max(halo(path) for path in paths)
 
     @property
-    def streams(self) -> bool:
-        """Whether it can be computed row by row: every block sees a bounded neighbourhood."""
+    def tileable(self) -> bool:
+        """Whether an image may be computed in pieces: no block sees all of it (as attention over an image does)."""
         return all(block.windowed for block in self.modules() if isinstance(block, Block))
 
     @property

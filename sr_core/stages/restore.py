@@ -101,8 +101,8 @@ class Restorer:
 
     @property
     def windowed(self) -> bool:
-        """Whether an image may be restored in windows; where not, `margin` reaches over any image."""
-        return self.operator.windowed
+        """Whether an image may be restored in windows, by degradation and network; where not, `margin` reaches over any image."""
+        return self.operator.windowed and self.bundle.net.tileable
 
     @property
     def margin(self) -> int:
@@ -143,7 +143,7 @@ class Restorer:
 
     def check_whole(self, mask: BoolArray) -> None:
         """Refuse what an operator cannot take that sees whole images only: holes, and images too large for one piece."""
-        if not self.windowed:
+        if not self.operator.windowed:
             check_no_holes(mask, self.operator)
             check_whole(mask.shape[0] * self.scale, mask.shape[1] * self.scale, self.operator)
 

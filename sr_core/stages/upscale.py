@@ -161,7 +161,7 @@ def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
             "Declare the file's scale and unit, or train on such files.",
         )
     restorer.operator.for_bands(scene.shape[0])
-    if not restorer.windowed:
+    if not restorer.operator.windowed:
         check_whole(scene.shape[1] * restorer.scale, scene.shape[2] * restorer.scale, restorer.operator)
     if not card.descriptor.bandwise and scene.shape[0] != len(card.bands):
         raise ShapeError(

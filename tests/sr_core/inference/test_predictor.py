@@ -9,8 +9,8 @@ import torch
 
 from sr_core.bundle import Bundle, BundleCard
 from sr_core.errors import BundleError, InputError, ShapeError
-from sr_core.inference import Predictor
-from sr_core.inference.predictor import FILLED
+from sr_core.inference import Predictor, stream
+from sr_core.inference.predictor import FILLED, WHOLE
 from sr_core.networks import Descriptor, build
 from sr_core.networks.blocks import Activation
 from sr_core.operators import make_operator
@@ -191,9 +191,25 @@ def test_a_large_image_is_computed_row_by_row_and_equals_the_whole() -> None:
         assert np.array_equal(rows.spread, whole.spread)
 
 
-def test_a_network_that_cannot_be_streamed_takes_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Activation, "windowed", False)
+def test_a_block_that_cannot_be_streamed_takes_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*given: Any) -> None:
+        raise ShapeError("a block", "another", "Take tiles.")
+
+    monkeypatch.setattr(stream, "flow_of", refused)
     assert Predictor(_bundle()).executor(40, 600) == "tiles"
+
+
+def test_a_network_that_sees_everything_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = _image(1, 20, WHOLE + 30)
+    expected = Predictor(_bundle(), "float32", tile=WHOLE + 30).predict(y).mean
+    monkeypatch.setattr(Activation, "windowed", False)
+    predictor = Predictor(_bundle(), "float32")
+    assert predictor.executor(4000, 4000) == "whole"
+    assert np.array_equal(predictor.predict(y).mean, expected)
+    with pytest.raises(InputError, match="not tileable"):
+        Predictor(_bundle(), tile=64)
+    with pytest.raises(InputError, match="not tileable"):
+        Predictor(_bundle(), strip=128)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
