@@ -219,7 +219,7 @@ def _deliver(restorer: Restorer, scene: Scene, band: Window, piece: _Piece, resi
     for c, operator in enumerate(restorer.operator.for_bands(channels)):
         one = slice(c, c + 1)
         mean, spread = piece.channel(c)
-        delivered = restorer.delivered(mean, piece.lr.pixels[one], operator)
+        delivered = restorer.delivered(mean, piece.lr.pixels[one], operator, piece.lr.valid_range)
         sr[one] = delivered[(slice(None), *fine)]
         half_width[one] = restorer.half_width(spread[(slice(None), *fine)])
         if left is not None:

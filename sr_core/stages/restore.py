@@ -163,20 +163,26 @@ class Restorer:
         """Give the half-width of the interval, NaN where there is no calibration."""
         return np.full_like(spread, np.nan) if self.calibration is None else self.calibration.half_width(spread)
 
-    def delivered(self, mean: Float32Array, filled: Float32Array, operator: Operator) -> Float32Array:
+    def delivered(
+        self, mean: Float32Array, filled: Float32Array, operator: Operator, valid_range: tuple[float, float] | None = None
+    ) -> Float32Array:
         """Give what is delivered of the network's output: projected onto the measurement, if this bundle projects.
 
         Parameters
         ----------
         mean, filled : float32 (C, s h, s w) and (C, h, w), physical unit; every pixel of the measurement filled.
         operator : the degradation of these bands.
+        valid_range : what the file at hand can hold, where that is less than the bundle's range.
         """
         if not self.card.projection:
             return mean
         import torch
 
         image, y = (torch.from_numpy(np.ascontiguousarray(array)) for array in (mean, filled))
-        return operator.project(image, y, self.card.valid_range, self.card.step).numpy()
+        low, high = self.card.valid_range
+        if valid_range is not None:
+            low, high = max(low, valid_range[0]), min(high, valid_range[1])
+        return operator.project(image, y, (low, high), self.card.step).numpy()
 
     def project(self, sr: Float32Array, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""

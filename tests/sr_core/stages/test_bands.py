@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,17 @@ def test_a_value_that_is_not_finite_is_refused(restorer: Restorer, tmp_path: Pat
         for band in restore_bands(restorer, scene):
             made.append(band)
     assert [band.window.row for band in made] == [0, 32]
+
+
+def test_a_file_that_holds_less_than_the_model_is_not_cut(restorer: Restorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the sensor's rail is below the model's range, the projection stays below it, and the rest explains the measurement."""
+    scene = _scene(tmp_path)
+    rail = 3000 * 0.001
+    scene.stored = np.minimum(scene.stored, 3000)
+    scene.encoding = dataclasses.replace(toy.ENCODING, high=3000)
+    made = list(restore_bands(restorer, scene, residual=True))
+    sr = _joined(made, "sr")
+    assert float(sr.max()) <= np.float32(rail)
+    y = np.concatenate([band.lr.pixels for band in made], axis=1)
+    below = y < rail - 2 * scene.encoding.step
+    assert np.sqrt(np.mean(_joined(made, "residual")[below] ** 2)) < scene.encoding.step
