@@ -23,13 +23,16 @@ from sr_core.networks.blocks import (
     Concat,
     Conv,
     FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
     Sequence,
     Shuffle,
     TransposedConv,
     Upscale,
-    convolve,
-    mirrored_axis,
 )
+from sr_core.networks.convolution import convolve, mirrored_axis
 
 
 class Flow(ABC):
@@ -302,7 +305,7 @@ def flow_of(block: Block, precision: torch.dtype) -> Flow:
             return _convolution(block, precision)
         case FixedConv():
             return Convolution(block.weight, None, mirror=True)
-        case Activation() | Shuffle():
+        case Activation() | LeakyReLU() | PReLU() | Scale() | Shuffle() | Repeat():
             return Single(block)
         case Sequence():
             return Chain(_chain(block.steps(), precision))

@@ -7,7 +7,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale, halo, mirrored, skip
+from sr_core.networks.blocks import (
+    Activation,
+    Add,
+    Block,
+    Concat,
+    Conv,
+    FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
+    Sequence,
+    Shuffle,
+    TransposedConv,
+    Upscale,
+    halo,
+    skip,
+)
+from sr_core.networks.convolution import mirrored
 from sr_core.operators import make_operator
 
 
