@@ -99,8 +99,9 @@ class Sizes(Record):
     def _filled(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        name = given.get("family", cls.model_fields["family"].default)
-        if name not in FAMILIES:
+        wanted = given.get("family", cls.model_fields["family"].default)
+        name = next((known for known in FAMILIES if known == wanted), None)
+        if name is None:
             return {key: value for key, value in given.items() if value is not None}
         missing = {size for size in SIZES if given.get(size) is None}
         usual = usual_sizes(name, given.get("width"))

@@ -104,7 +104,7 @@ def _live(block: Block, inputs: int) -> tuple[float, int]:
             return inputs * (1 + block.zoom + block.zoom**2), inputs
         case TransposedConv():
             outputs = int(block.weight.shape[1])
-            return inputs + outputs * block.zoom**2, outputs
+            return inputs + 2 * outputs * block.zoom**2, outputs  # the sub-pixels, and what a shuffle makes of them
         case Repeat():
             return inputs * (1 + block.zoom**2), inputs
         case LeakyReLU() | PReLU() | Scale():

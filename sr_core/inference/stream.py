@@ -46,7 +46,7 @@ class NetFlow:
         -------
         mean, spread : float32 (1, C, s rows', s W), rows' >= 0.
         """
-        bands = y.reshape(-1, 1, *y.shape[-2:])
+        bands = _like_bands(y)
         made = {"upscaled": self._upscale.feed(bands, last)}
         if self._filter is not None:
             made["detail"] = self._filter.feed(bands, last)
@@ -75,7 +75,7 @@ class NetFlow:
 
 def _like_bands(x: Tensor) -> Tensor:
     """Fold the bands into the sample axis."""
-    return x.reshape(-1, 1, *x.shape[-2:])
+    return x.reshape(x.shape[0] * x.shape[1], 1, *x.shape[-2:])
 
 
 def _like_image(x: Tensor, y: Tensor) -> Tensor:

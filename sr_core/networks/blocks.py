@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from sr_core.networks.convolution import convolve, mirrored
+from sr_core.networks.convolution import convolve, mirrored, sub_pixel_taps
 from sr_core.networks.precision import full_precision
 from sr_core.operators import Operator
 
@@ -70,8 +70,7 @@ class Conv(Block):
     def initialise_normal(self, generator: torch.Generator, slope: float = 0.0, gain: float = 1.0) -> None:
         """Draw weights from N(0, 2 / ((1 + slope²) inputs k²)), times `gain`; biases are 0.
 
-        Through any number of layers, each followed by a rectifier that multiplies negative values by `slope`, the size of the
-        values then stays what it was (He, Zhang, Ren, Sun, ICCV 2015, doi:10.1109/ICCV.2015.123).
+        Values then keep their size through a rectifier that multiplies negative ones by `slope` (He et al., doi:10.1109/ICCV.2015.123).
         """
         deviation = math.sqrt(2.0 / ((1.0 + slope**2) * self.weight[0].numel()))
         with torch.no_grad():
@@ -202,7 +201,9 @@ class Repeat(Block):
         return wanted[0] // self.zoom, wanted[1] // self.zoom
 
     def forward(self, x: Tensor) -> Tensor:
-        """Repeat."""
+        """Repeat; of no rows come no rows."""
+        if not x.numel():
+            return x.new_empty(*x.shape[:2], self.zoom * x.shape[2], self.zoom * x.shape[3])
         return functional.interpolate(x, scale_factor=float(self.zoom), mode="nearest-exact")
 
 
@@ -234,7 +235,10 @@ class TransposedConv(Block):
     Notes
     -----
     Input pixel j reaches the output pixels z j - p .. z j - p + k - 1, with p = ceil((k - z) / 2); what leaves the image is cut off.
+    Computed as a convolution to z² sub-pixels and a shuffle: the same sums, in a kernel whose bits do not depend on the image's size.
     """
+
+    taps: Tensor
 
     def __init__(self, inputs: int, outputs: int, side: int, zoom: int) -> None:
         super().__init__()
@@ -243,6 +247,7 @@ class TransposedConv(Block):
         self.uneven = 2 * self.padding - (side - zoom)
         self.weight = nn.Parameter(torch.zeros(inputs, outputs, side, side))
         self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("taps", sub_pixel_taps(side, zoom, self.padding), persistent=False)
 
     def reach(self, wanted: Reach) -> Reach:
         """Give the input pixels that reach the wanted ones."""
@@ -252,9 +257,20 @@ class TransposedConv(Block):
         """Every weight is used once an input pixel."""
         return self.weight.numel()
 
+    def convolution(self) -> tuple[Tensor, Tensor]:
+        """Give weights (C' z², C, m, m) and biases (C' z²) of the convolution that a shuffle turns into this block."""
+        inputs, outputs = self.weight.shape[:2]
+        phases, side = self.taps.shape
+        taps = self.taps.flatten()
+        spread = functional.pad(self.weight, (0, 1, 0, 1))[:, :, taps][..., taps]
+        weight = spread.reshape(inputs, outputs, phases, side, phases, side).permute(1, 2, 4, 0, 3, 5).reshape(-1, inputs, side, side)
+        return weight.contiguous(memory_format=torch.channels_last), self.bias.repeat_interleave(phases**2)
+
     def forward(self, x: Tensor) -> Tensor:
         """Convolve."""
-        return functional.conv_transpose2d(x, self.weight, self.bias, self.zoom, self.padding, output_padding=self.uneven)
+        weight, bias = self.convolution()
+        margin = int(weight.shape[-1]) // 2
+        return functional.pixel_shuffle(convolve(x, weight, bias, (margin, margin)), self.zoom)
 
 
 class Upscale(Block):

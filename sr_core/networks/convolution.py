@@ -34,3 +34,21 @@ def mirrored_axis(x: Tensor, margin: int, axis: int) -> Tensor:
     size = x.shape[axis]
     place = torch.arange(-margin, size + margin, device=x.device) % (2 * size)
     return x.index_select(axis, torch.where(place < size, place, 2 * size - 1 - place))
+
+
+def sub_pixel_taps(side: int, zoom: int, padding: int) -> Tensor:
+    """Say which taps of a transposed convolution make each sub-pixel of an input pixel, on one axis.
+
+    Returns
+    -------
+    int64 tensor (zoom, m), m odd
+        The number of the tap that the input pixel at place u - m // 2 has in sub-pixel r; `side` where it has none.
+
+    >>> sub_pixel_taps(3, 2, 1)
+    tensor([[3, 1, 3],
+            [3, 2, 0]])
+    """
+    reach = max((zoom - 1 + padding) // zoom, (side - 1 - padding) // zoom)
+    sub_pixel, place = torch.arange(zoom)[:, None], torch.arange(-reach, reach + 1)[None]
+    tap = sub_pixel + padding - zoom * place
+    return torch.where((tap >= 0) & (tap < side), tap, side)

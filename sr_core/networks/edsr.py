@@ -32,13 +32,13 @@ def edsr(channels: int, scale: int, width: int, blocks: int, generator: torch.Ge
     -----
     Depth of field: 1 (head) + 2 blocks + 1 (end of trunk) + 1 (upscaling) + 1 (tail, on the HR grid) = 2 blocks + 4 LR pixels.
     """
-    scaled: tuple[Block, ...] = (Scale(residual_scale),) if residual_scale != 1 else ()
     residuals = []
     for _ in range(blocks):
         first, second = Conv(width, width, 3), Conv(width, width, 3)
         first.initialise(generator)
         second.initialise(generator, min(1.0, SECOND_CONV_GAIN / residual_scale))
-        residuals.append(skip(first, Activation("relu"), second, *scaled))
+        branch: list[Block] = [first, Activation("relu"), second]
+        residuals.append(skip(*branch) if residual_scale == 1 else skip(*branch, Scale(residual_scale)))
     head, end = Conv(channels, width, 3), Conv(width, width, 3)
     head.initialise(generator)
     end.initialise(generator)

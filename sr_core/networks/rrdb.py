@@ -33,6 +33,11 @@ def rrdb(
         paper.
     residual_scale : what dense blocks, and residuals of them, are multiplied by before they are added: 0.2 in the paper.
     generator : draws the first weights.
+
+    Notes
+    -----
+    A residual's inner path carries its input on, so that it gives about 1 + `residual_scale` times that. The convolution after all of
+    them starts smaller by as much, else the untrained trunk would give 1.2^23 = 66 times the size of the image.
     """
 
     def conv(inputs: int, outputs: int, gain: float = 1.0) -> Conv:
@@ -46,7 +51,8 @@ def rrdb(
         return skip(*grown, conv(wide[-1], width, DENSE_GAIN), Scale(residual_scale))
 
     residuals = [skip(*(dense() for _ in range(DENSE)), Scale(residual_scale)) for _ in range(blocks)]
-    trunk = Sequence(conv(channels, width), skip(*residuals, conv(width, width)))
+    end = conv(width, width, (1.0 + residual_scale) ** -blocks)
+    trunk = Sequence(conv(channels, width), skip(*residuals, end))
     stages: list[Block] = []
     for zoom in prime_stages(scale):
         stages += [Repeat(zoom), conv(width, width), LeakyReLU(SLOPE)]
