@@ -139,7 +139,7 @@ class Sizes(Record):
                 return f"{title}({self.width}, {self.narrow}, {self.blocks})"
             case "vdsr":
                 return f"{title}, {self.blocks} layers of {self.width} channels"
-        words = f"{title}, {self.blocks} blocks of {self.width} channels"
+        words = f"{title}, {self.blocks} block{'s' if self.blocks > 1 else ''} of {self.width} channels"
         if self.growth is not None:
             words += f" that grow by {self.growth}"
         return words if self.residual_scale in (None, 1.0) else f"{words}, residuals times {self.residual_scale:g}"

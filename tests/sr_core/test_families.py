@@ -94,6 +94,7 @@ def test_another_family_fills_in_its_own() -> None:
     ("sizes", "words"),
     [
         ({"family": "edsr"}, "EDSR, 8 blocks of 32 channels"),
+        ({"family": "edsr", "width": 8, "blocks": 1}, "EDSR, 1 block of 8 channels"),
         ({"family": "edsr", "width": 256, "residual_scale": 0.1}, "EDSR, 8 blocks of 256 channels, residuals times 0.1"),
         ({"family": "srcnn", "middle": 5}, "SRCNN 9-5-5 of 64 and 32 channels"),
         ({"family": "fsrcnn"}, "FSRCNN(56, 12, 4)"),

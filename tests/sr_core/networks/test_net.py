@@ -37,7 +37,7 @@ def _image(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("base", ["linear", "operator"])
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [2, 3, 4, 5, 8])
 def test_untrained_network_is_its_base_exactly(family: str, base: str, scale: int) -> None:
     net = build(_descriptor(family=family, base=base, scale=scale))
     if base == "linear":
