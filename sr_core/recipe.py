@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sr_core.errors import RecipeError
+from sr_core.families import FAMILIES, FamilyName, PositiveInt, Sizes
 from sr_core.records import Record
 
-PositiveInt = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -28,12 +28,10 @@ class PatchPlan(Record):
     origins: Literal["classic", "edge", "whole"] = "edge"
 
 
-class NetworkPlan(Record):
-    """Which network is built. `width` is the number of feature maps, `blocks` the number of residual blocks."""
+class NetworkPlan(Sizes):
+    """Which network is built: a family and its sizes (`Sizes`), where another family than EDSR brings its own usual ones."""
 
-    family: Literal["edsr", "srcnn", "linear"] = "edsr"
-    width: PositiveInt = 32
-    blocks: PositiveInt = 8
+    family: FamilyName = "edsr"
     bands: Literal["band-wise", "joint"] = "band-wise"
     base: Literal["linear", "operator"] = "linear"
     linear_taps: Annotated[int, Field(ge=3, le=15)] = 9
@@ -97,14 +95,16 @@ class Recipe(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.network.family == "srcnn" and self.patches.grid != "hr":
-            raise ValueError("network.family srcnn works on the upscaled image: set patches.grid=hr")
-        if self.network.family != "srcnn" and self.patches.grid == "hr":
-            raise ValueError(f"network.family {self.network.family} works on LR input: set patches.grid=lr")
+        grid = "hr" if FAMILIES[self.network.family].upscaled else "lr"
+        if self.patches.grid != grid:
+            where = "the upscaled image" if grid == "hr" else "LR input"
+            raise ValueError(f"network.family {self.network.family} works on {where}: set patches.grid={grid}")
         return self
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Recipe:
         """Give the recipe with some settings changed, by dotted name; values may be text ("200").
+
+        With another `network.family` come its own usual sizes; sizes that were chosen before stay.
 
         Raises
         ------
@@ -112,6 +112,8 @@ class Recipe(Record):
             If a name is unknown (the nearest known one is suggested) or the settings conflict.
         """
         body = self.model_dump()
+        if "network.family" in overrides:
+            body["network"] |= self.network.unchosen()
         for name, value in overrides.items():
             place: Any = body
             *parents, last = name.split(".")

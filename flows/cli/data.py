@@ -122,9 +122,9 @@ def train(
 
     The result is not registered: sr run does that, once the gate has passed it.
 
-    Settings, with --set: scale, operator, seed, data_range, patches.size, patches.stride, network.family, network.width,
-    network.blocks, network.bands, training.steps, training.batch, training.rate, spread.steps, calibration.alpha and
-    others; a misspelt name lists them all.
+    Settings, with --set: scale, operator, seed, data_range, patches.size, patches.stride, network.family (edsr, srcnn,
+    fsrcnn, vdsr, srresnet, rrdb, linear), network.width, network.blocks, network.bands, training.steps, training.batch,
+    training.rate, spread.steps, calibration.alpha and others; a misspelt name lists them all.
 
     Example: sr train satellite my_scenes/ --steps 2000
     """

@@ -12,7 +12,22 @@ import torch
 from sr_core.inference.predictor import WHOLE, Predictor
 from sr_core.inference.tiles import tiles
 from sr_core.networks import SRNet
-from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale
+from sr_core.networks.blocks import (
+    Activation,
+    Add,
+    Block,
+    Concat,
+    Conv,
+    FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
+    Sequence,
+    Shuffle,
+    TransposedConv,
+    Upscale,
+)
 
 FLOAT32 = 4  # bytes
 WIDE = {"softplus": 5}  # values that an activation holds at once, where it is more than its input and its output
@@ -87,6 +102,13 @@ def _live(block: Block, inputs: int) -> tuple[float, int]:
             return 2 * inputs, outputs
         case Upscale():
             return inputs * (1 + block.zoom + block.zoom**2), inputs
+        case TransposedConv():
+            outputs = int(block.weight.shape[1])
+            return inputs + 2 * outputs * block.zoom**2, outputs  # the sub-pixels, and what a shuffle makes of them
+        case Repeat():
+            return inputs * (1 + block.zoom**2), inputs
+        case LeakyReLU() | PReLU() | Scale():
+            return 2 * inputs, inputs
         case Activation():
             return WIDE.get(block.kind, 2) * inputs, inputs
         case Sequence():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from copy import deepcopy
 from itertools import zip_longest
 
 import torch
@@ -23,13 +22,16 @@ from sr_core.networks.blocks import (
     Concat,
     Conv,
     FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
     Sequence,
     Shuffle,
     TransposedConv,
     Upscale,
-    convolve,
-    mirrored_axis,
 )
+from sr_core.networks.convolution import convolve, mirrored_axis
 
 
 class Flow(ABC):
@@ -153,21 +155,19 @@ class Convolution(Flow):
 
 
 class Surrounded(Flow):
-    """A block computed with the rows around that it needs, which are kept: for interpolations and transposed convolutions.
+    """A block computed with the rows around that it needs, which are kept: for interpolations.
 
     The few rows at the seams are computed twice; such blocks cost little.
     """
 
-    def __init__(self, block: Block, precision: torch.dtype | None = None) -> None:
+    def __init__(self, block: Block) -> None:
         low, high = block.reach((0, block.zoom - 1))
         self._block, self._above, self._below = block, max(0, -low), max(0, high)
-        self._precision = precision
         self._held: Tensor | None = None
         self._ready = 0  # rows at the start of `_held` that are there for those below only
 
     def feed(self, x: Tensor, last: bool) -> Tensor:
         """Compute the rows whose surroundings are there."""
-        x = x if self._precision is None else x.to(self._precision)
         rows = x if self._held is None else torch.cat((self._held, x), dim=2)
         end = rows.shape[2] if last else rows.shape[2] - self._below
         if end <= self._ready:
@@ -302,14 +302,15 @@ def flow_of(block: Block, precision: torch.dtype) -> Flow:
             return _convolution(block, precision)
         case FixedConv():
             return Convolution(block.weight, None, mirror=True)
-        case Activation() | Shuffle():
+        case Activation() | LeakyReLU() | PReLU() | Scale() | Shuffle() | Repeat():
             return Single(block)
         case Sequence():
             return Chain(_chain(block.steps(), precision))
         case Add() | Concat():
             return Branches([flow_of(step, precision) for step in block.steps()], join=isinstance(block, Concat))
         case TransposedConv():
-            return Surrounded(deepcopy(block).to(precision), precision)
+            weight, bias = (part.detach().to(precision) for part in block.convolution())
+            return Chain([Convolution(weight, bias), Single(Shuffle(block.zoom))])
         case Upscale():
             return Surrounded(block)
         case _:

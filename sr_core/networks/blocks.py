@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from sr_core.networks.convolution import convolve, mirrored, sub_pixel_taps
 from sr_core.networks.precision import full_precision
 from sr_core.operators import Operator, interpolation
 
-SMALL = 20480  # values: PyTorch's own threshold between its two float32 convolutions on a CPU
 Reach = tuple[int, int]  # first and last pixel of an interval on one axis
 
 
@@ -67,6 +67,16 @@ class Conv(Block):
             self.weight.uniform_(-bound, bound, generator=generator).mul_(gain)
             self.bias.uniform_(-bound, bound, generator=generator).mul_(gain)
 
+    def initialise_normal(self, generator: torch.Generator, slope: float = 0.0, gain: float = 1.0) -> None:
+        """Draw weights from N(0, 2 / ((1 + slope²) inputs k²)), times `gain`; biases are 0.
+
+        Values then keep their size through a rectifier that multiplies negative ones by `slope` (He et al., doi:10.1109/ICCV.2015.123).
+        """
+        deviation = math.sqrt(2.0 / ((1.0 + slope**2) * self.weight[0].numel()))
+        with torch.no_grad():
+            self.weight.normal_(0.0, deviation, generator=generator).mul_(gain)
+            self.bias.zero_()
+
     def reach(self, wanted: Reach) -> Reach:
         """Grow by half the kernel's side."""
         return wanted[0] - self.side // 2, wanted[1] + self.side // 2
@@ -113,33 +123,6 @@ class FixedConv(Block):
         return convolve(mirrored(x, self.side // 2), self.weight, None, (0, 0))
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
-    """Convolve, each pixel to the same bits whatever the size of the image around it.
-
-    PyTorch computes a single small float32 image with another kernel than a large one, or than a batch, and the last bits differ:
-    a small window would not equal the whole. So a single small image is computed as a batch of two.
-    """
-    if x.shape[0] == 1 and x.numel() <= SMALL and x.device.type == "cpu":
-        return functional.conv2d(x.expand(2, -1, -1, -1), weight, bias, padding=padding)[:1]
-    return functional.conv2d(x, weight, bias, padding=padding)
-
-
-def mirrored(x: Tensor, margin: int) -> Tensor:
-    """Extend an image by half-sample symmetry, `margin` pixels on each side, however small the image.
-
-    >>> mirrored(torch.tensor([[1.0, 2.0, 3.0]]), 2)[0]
-    tensor([2., 1., 1., 2., 3., 3., 2.])
-    """
-    return mirrored_axis(mirrored_axis(x, margin, -2), margin, -1)
-
-
-def mirrored_axis(x: Tensor, margin: int, axis: int) -> Tensor:
-    """Extend an image by half-sample symmetry along one axis."""
-    size = x.shape[axis]
-    place = torch.arange(-margin, size + margin, device=x.device) % (2 * size)
-    return x.index_select(axis, torch.where(place < size, place, 2 * size - 1 - place))
-
-
 class Activation(Block):
     """A function of each value by itself."""
 
@@ -160,6 +143,68 @@ class Activation(Block):
                 return x * x
             case "sqrt":
                 return x.clamp_min(0).sqrt()
+
+
+class LeakyReLU(Block):
+    """x where it is positive, `slope` x elsewhere."""
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the function."""
+        return functional.leaky_relu(x, self.slope)
+
+
+class PReLU(Block):
+    """x where it is positive, a slope times x elsewhere; each feature map learns its own slope.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", ICCV 2015, doi:10.1109/ICCV.2015.123; slopes start at 0.25 as there.
+    """
+
+    FIRST = 0.25
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((features,), self.FIRST))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the function, in the number format of its input."""
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.prelu(x, self.weight.to(x.dtype))
+
+
+class Scale(Block):
+    """Each value times a constant that training leaves alone."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        return x * self.factor
+
+
+class Repeat(Block):
+    """Each pixel becomes a cell of z x z equal ones: (N, C, h, w) to (N, C, z h, z w)."""
+
+    def __init__(self, zoom: int) -> None:
+        super().__init__()
+        self.zoom = zoom
+
+    def reach(self, wanted: Reach) -> Reach:
+        """Give the coarse pixels in which the fine ones lie."""
+        return wanted[0] // self.zoom, wanted[1] // self.zoom
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Repeat; of no rows come no rows."""
+        if not x.numel():
+            return x.new_empty(*x.shape[:2], self.zoom * x.shape[2], self.zoom * x.shape[3])
+        return functional.interpolate(x, scale_factor=float(self.zoom), mode="nearest-exact")
 
 
 class Shuffle(Block):
@@ -190,14 +235,19 @@ class TransposedConv(Block):
     Notes
     -----
     Input pixel j reaches the output pixels z j - p .. z j - p + k - 1, with p = ceil((k - z) / 2); what leaves the image is cut off.
+    Computed as a convolution to z² sub-pixels and a shuffle: the same sums, in a kernel whose bits do not depend on the image's size.
     """
+
+    taps: Tensor
 
     def __init__(self, inputs: int, outputs: int, side: int, zoom: int) -> None:
         super().__init__()
         self.side, self.zoom = side, zoom
         self.padding = -(-(side - zoom) // 2)
+        self.uneven = 2 * self.padding - (side - zoom)
         self.weight = nn.Parameter(torch.zeros(inputs, outputs, side, side))
         self.bias = nn.Parameter(torch.zeros(outputs))
+        self.register_buffer("taps", sub_pixel_taps(side, zoom, self.padding), persistent=False)
 
     def reach(self, wanted: Reach) -> Reach:
         """Give the input pixels that reach the wanted ones."""
@@ -207,10 +257,20 @@ class TransposedConv(Block):
         """Every weight is used once an input pixel."""
         return self.weight.numel()
 
+    def convolution(self) -> tuple[Tensor, Tensor]:
+        """Give weights (C' z², C, m, m) and biases (C' z²) of the convolution that a shuffle turns into this block."""
+        inputs, outputs = self.weight.shape[:2]
+        phases, side = self.taps.shape
+        taps = self.taps.flatten()
+        spread = functional.pad(self.weight, (0, 1, 0, 1))[:, :, taps][..., taps]
+        weight = spread.reshape(inputs, outputs, phases, side, phases, side).permute(1, 2, 4, 0, 3, 5).reshape(-1, inputs, side, side)
+        return weight.contiguous(memory_format=torch.channels_last), self.bias.repeat_interleave(phases**2)
+
     def forward(self, x: Tensor) -> Tensor:
         """Convolve."""
-        uneven = 2 * self.padding - (self.side - self.zoom)
-        return functional.conv_transpose2d(x, self.weight, self.bias, self.zoom, self.padding, output_padding=uneven)
+        weight, bias = self.convolution()
+        margin = int(weight.shape[-1]) // 2
+        return functional.pixel_shuffle(convolve(x, weight, bias, (margin, margin)), self.zoom)
 
 
 class Upscale(Block):

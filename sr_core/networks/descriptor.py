@@ -6,21 +6,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sr_core.records import Record
-
-PositiveInt = Annotated[int, Field(ge=1)]
+from sr_core.families import PositiveInt, Sizes
 
 
-class Descriptor(Record):
+class Descriptor(Sizes):
     """A network by name and size.
 
     Attributes
     ----------
-    family : "edsr", "srcnn" or "linear" (the fitted linear filter alone).
+    family, width, blocks, narrow, middle, growth, residual_scale : see `Sizes`; "linear" is the fitted linear filter alone.
     scale : HR pixels per LR pixel, both axes.
     channels : bands that the network sees at once: 1 if `bandwise`.
     bandwise : one network for every band, so any number of bands can be given.
-    width : feature maps; blocks : residual blocks (SRCNN and linear: not used).
     base : what the residual is added to: the operator's upscaling (bicubic where the operator sees whole images only), or the fitted
         linear filter (itself over the upscaling).
     linear_taps : side of the fitted filter in LR pixels, odd.
@@ -28,12 +25,9 @@ class Descriptor(Record):
     spread : whether the network says how large its error is.
     """
 
-    family: Literal["edsr", "srcnn", "linear"]
     scale: Annotated[int, Field(ge=2, le=8)]
     channels: PositiveInt = 1
     bandwise: bool = True
-    width: PositiveInt = 32
-    blocks: PositiveInt = 8
     base: Literal["linear", "operator"] = "linear"
     linear_taps: Annotated[int, Field(ge=3, le=15)] = 9
     operator: str

@@ -3,20 +3,20 @@
 References
 ----------
 Lim, Son, Kim, Nah, Lee, "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPR Workshops 2017,
-doi:10.1109/CVPRW.2017.151. EDSR-baseline has 16 blocks of 64 feature maps.
+doi:10.1109/CVPRW.2017.151. EDSR-baseline has 16 blocks of 64 feature maps; EDSR itself 32 of 256, with residuals times 0.1.
 """
 
 from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Activation, Conv, Sequence, Shuffle, skip
+from sr_core.networks.blocks import Activation, Block, Conv, Scale, Sequence, Shuffle, skip
 from sr_core.networks.body import Body
 
 SECOND_CONV_GAIN = 0.1  # keeps the untrained trunk near the identity
 
 
-def edsr(channels: int, scale: int, width: int, blocks: int, generator: torch.Generator) -> Body:
+def edsr(channels: int, scale: int, width: int, blocks: int, generator: torch.Generator, residual_scale: float = 1.0) -> Body:
     """Give EDSR's trunk and tail.
 
     Parameters
@@ -25,6 +25,8 @@ def edsr(channels: int, scale: int, width: int, blocks: int, generator: torch.Ge
     scale : 2..8; made of x2 stages where it is a power of 2, else one stage of prime scale after the other.
     width, blocks : feature maps and residual blocks.
     generator : draws the first weights.
+    residual_scale : what residual blocks are multiplied by before they are added. The second convolution of each starts as much
+        smaller as makes it a tenth together.
 
     Notes
     -----
@@ -34,8 +36,9 @@ def edsr(channels: int, scale: int, width: int, blocks: int, generator: torch.Ge
     for _ in range(blocks):
         first, second = Conv(width, width, 3), Conv(width, width, 3)
         first.initialise(generator)
-        second.initialise(generator, SECOND_CONV_GAIN)
-        residuals.append(skip(first, Activation("relu"), second))
+        second.initialise(generator, min(1.0, SECOND_CONV_GAIN / residual_scale))
+        branch: list[Block] = [first, Activation("relu"), second]
+        residuals.append(skip(*branch) if residual_scale == 1 else skip(*branch, Scale(residual_scale)))
     head, end = Conv(channels, width, 3), Conv(width, width, 3)
     head.initialise(generator)
     end.initialise(generator)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sr_core.errors import BundleError, OperatorError, ShapeError
 from sr_core.networks import spread as heads
-from sr_core.networks.blocks import Block, FixedConv, Sequence, Shuffle, Upscale, halo
+from sr_core.networks.blocks import Block, Conv, FixedConv, Sequence, Shuffle, TransposedConv, Upscale, halo
 from sr_core.networks.body import Body
 from sr_core.networks.descriptor import Descriptor
 from sr_core.networks.precision import full_precision
@@ -95,6 +95,23 @@ class SRNet(nn.Module):
         for block in rest:
             x = block(x)
         return self._unfold(self.tail(x).to(upscaled.dtype), upscaled)
+
+    def scale_residual(self, factor: float) -> None:
+        """Multiply what the learned part adds to the base, in its last convolution (nothing for the family "linear").
+
+        Raises
+        ------
+        ShapeError
+            If the tail does not end with a learned convolution.
+        """
+        if self.tail is None:
+            return
+        last = self.tail.steps()[-1]
+        if not isinstance(last, Conv | TransposedConv):
+            raise ShapeError(f"a tail that ends with {type(last).__name__}", "a learned convolution", "Let the family end with one.")
+        with torch.no_grad():
+            last.weight.mul_(factor)
+            last.bias.mul_(factor)
 
     def forward(self, y: Tensor) -> Tensor:
         """Give the mean."""

@@ -1,6 +1,6 @@
 """A network as an ONNX graph, written block by block from the tree; every size stays free.
 
-The tree is walked instead of traced: a trace would keep the branches that PyTorch's kernels need (`blocks._convolve`) and could not
+The tree is walked instead of traced: a trace would keep the branches that PyTorch's kernels need (`convolution.convolve`) and could not
 follow the operators' own code. Needs the package onnx (extra `onnx`).
 
 References
@@ -19,7 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_core.errors import OperatorError
-from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale, halo, mirrored
+from sr_core.networks.blocks import (
+    Activation,
+    Add,
+    Block,
+    Concat,
+    Conv,
+    FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
+    Sequence,
+    Shuffle,
+    TransposedConv,
+    Upscale,
+    halo,
+)
+from sr_core.networks.convolution import mirrored
 from sr_core.networks.net import SRNet
 
 if TYPE_CHECKING:
@@ -97,10 +114,20 @@ def _write(out: _Writer, block: Block, x: str) -> str:
             weights, margin = polyphase(block)
             fine = out.conv(out.mirror(out.fold(x), margin), weights, None, 0)
             return out.unfold(out.shuffle(fine, block.zoom), like=x)
+        case TransposedConv():
+            return out.transposed_conv(x, block)
         case Activation():
             return _activation(out, block, x)
+        case LeakyReLU():
+            return out.node("LeakyRelu", x, alpha=block.slope)
+        case PReLU():
+            return out.node("PRelu", x, out.tensor(block.weight[:, None, None]))
+        case Scale():
+            return out.node("Mul", x, out.number(block.factor))
         case Shuffle():
             return out.shuffle(x, block.zoom)
+        case Repeat():
+            return out.repeat(x, block.zoom)
         case Sequence():
             for step in block.steps():
                 x = _write(out, step, x)
@@ -190,6 +217,10 @@ class _Writer:
         """Add a float32 number."""
         return self.constant(np.array(value, np.float32))
 
+    def tensor(self, values: Tensor) -> str:
+        """Add weights, as float32."""
+        return self.constant(np.ascontiguousarray(values.detach().cpu().float().numpy()))
+
     def whole(self, *values: int) -> str:
         """Add a vector of whole numbers."""
         return self.constant(np.array(values, np.int64))
@@ -197,9 +228,21 @@ class _Writer:
     def conv(self, x: str, weight: Tensor, bias: Tensor | None, padding: int) -> str:
         """Convolve, zeros beyond the border."""
         parts = [weight] if bias is None else [weight, bias]
-        names = [self.constant(np.ascontiguousarray(part.detach().cpu().float().numpy())) for part in parts]
+        names = [self.tensor(part) for part in parts]
         side = int(weight.shape[-1])
         return self.node("Conv", x, *names, kernel_shape=[side, side], pads=[padding] * 4)
+
+    def transposed_conv(self, x: str, block: TransposedConv) -> str:
+        """Convolve transposed; what leaves the image is cut off."""
+        return self.node(
+            "ConvTranspose", x, self.tensor(block.weight), self.tensor(block.bias),
+            kernel_shape=[block.side] * 2, strides=[block.zoom] * 2, pads=[block.padding] * 4, output_padding=[block.uneven] * 2,
+        )  # fmt: skip
+
+    def repeat(self, x: str, zoom: int) -> str:
+        """Make each pixel a cell of equal ones."""
+        factors = self.constant(np.array([1, 1, zoom, zoom], np.float32))
+        return self.node("Resize", x, "", factors, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
 
     def shuffle(self, x: str, zoom: int) -> str:
         """Turn channels into sub-pixels, in PyTorch's order."""

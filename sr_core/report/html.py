@@ -137,7 +137,6 @@ def _figures(content: ReportContent) -> tuple[Figure, ...]:
 def _model_words(content: ReportContent) -> str:
     net = content.card.descriptor
     bands = "one network for every band" if net.bandwise else f"{net.channels} bands together"
-    size = "" if net.family == "linear" else f", {net.blocks} blocks of {net.width} channels"
     base = "the fitted linear filter" if net.base == "linear" else "interpolation by the operator"
-    body = base if net.family == "linear" else f"{net.family.upper()}{size} over {base}"
+    body = base if net.family == "linear" else f"{net.describe()} over {base}"
     return f"{body}; {bands}; ×{net.scale}"

@@ -39,7 +39,7 @@ class Trained:
     mean, std : normalisation of its pixels, in the physical unit.
     curve : losses, rates and validation figures by step.
     notes : what a reader of the model should know, one sentence each.
-    family : "edsr", "srcnn", or "linear" where the guard chose the fitted filter.
+    family : the recipe's, or "linear" where the guard chose the fitted filter.
     val_psnr : PSNR in dB on validation images of "bicubic", "linear" and "network" (the last also where it lost); empty without any.
     """
 

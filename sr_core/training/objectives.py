@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from sr_core.losses import PIXEL_LOSSES, magnitude
 from sr_core.networks import SRNet
-from sr_core.networks.blocks import Conv
 from sr_core.training.task import LrBatch, Task
 
 MEASURING_BATCHES = 8  # batches on which the size of what is learnt is measured before a phase
@@ -63,11 +62,7 @@ class PixelObjective:
 
     def deliver(self, net: SRNet) -> None:
         """Turn a network that gives residuals of size 1 into one that gives them in normalised units, in place."""
-        last = net.tail.steps()[-1] if net.tail is not None else None
-        if isinstance(last, Conv):
-            with torch.no_grad():
-                last.weight.mul_(self.size)
-                last.bias.mul_(self.size)
+        net.scale_residual(self.size)
 
     def _batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
         y, x = self._task.reader.batch(generator, size)

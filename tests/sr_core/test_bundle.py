@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_nets import FAMILIES
 
 from sr_core import bundle as bundle_module
 from sr_core.bundle import Bundle, BundleCard, Curve, CurvePoint, probe_input, software, weights_hash
@@ -18,7 +19,7 @@ CURVE = Curve(points=(CurvePoint(name="train/loss", step=1, value=0.5), CurvePoi
 
 
 def _net(**changes: Any) -> SRNet:
-    body: dict[str, Any] = {"family": "edsr", "scale": 2, "width": 4, "blocks": 1, "linear_taps": 3, "spread": True}
+    body: dict[str, Any] = {"family": "edsr", "scale": 2, "width": 4, "blocks": 2, "linear_taps": 3, "spread": True}
     net = build(Descriptor.model_validate(body | {"operator": make_operator("bicubic", 2).to_json()} | changes), seed=4)
     generator = torch.Generator().manual_seed(4)
     with torch.no_grad():
@@ -44,7 +45,7 @@ def _saved(tmp_path: Path, net: SRNet | None = None) -> Path:
     return Bundle.save(tmp_path / "model", _card(net), net, CURVE).folder
 
 
-@pytest.mark.parametrize("family", ["edsr", "srcnn", "linear"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path, family: str) -> None:
     net = _net(family=family)
     saved = Bundle.save(tmp_path / "model", _card(net), net, CURVE)

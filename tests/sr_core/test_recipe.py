@@ -32,6 +32,12 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     ("overrides", "sentence"),
     [
         ({"network.family": "srcnn"}, r"set patches\.grid=hr"), ({"patches.grid": "hr"}, r"set patches\.grid=lr"),
+        ({"network.family": "vdsr"}, r"vdsr works on the upscaled image: set patches\.grid=hr"),
+        ({"network.family": "fsrcnn", "patches.grid": "hr"}, r"fsrcnn works on LR input: set patches\.grid=lr"),
+        ({"network.growth": 8}, "network: growth is no size of edsr, whose sizes are: width and blocks and residual_scale"),
+        ({"network.family": "rrdb", "network.middle": "3"}, "middle is no size of rrdb"),
+        ({"network.family": "gan"}, r"network\.family: Input should be 'edsr', 'srcnn'"),
+        ({"network.family": "fsrcnn", "network.narrow": "60"}, "shrinks its 56 maps to fewer, not to narrow=60"),
         ({"network.linear_taps": 8}, "must be odd"), ({"training.steps": "many"}, r"training\.steps: Input should be a valid integer"),
         ({"scale": 1}, "scale: "), ({"calibration.alpha": 1.0}, r"calibration\.alpha"), ({"patches.stride": 0}, r"patches\.stride"),
     ],
@@ -46,11 +52,34 @@ def test_srcnn_works_on_the_hr_grid() -> None:
     assert (changed.network.family, changed.patches.size, changed.patches.stride) == ("srcnn", 33, 14)
 
 
+def test_another_family_comes_with_its_own_sizes_and_keeps_chosen_ones() -> None:
+    changed = RECIPE.with_overrides({"network.family": "fsrcnn"})
+    assert changed.network.describe() == "FSRCNN(56, 12, 4)"
+    back = changed.with_overrides({"network.family": "edsr"})
+    assert back == RECIPE
+    chosen = RECIPE.with_overrides({"network.width": 16, "network.bands": "joint"}).with_overrides({"network.family": "rrdb"})
+    assert chosen.network.describe() == "RRDB, 23 blocks of 16 channels that grow by 8, residuals times 0.2"
+    assert chosen.network.bands == "joint"
+    same = RECIPE.with_overrides({"network.family": "rrdb", "network.blocks": "2", "network.width": "8", "network.growth": "3"})
+    assert (same.network.blocks, same.network.width, same.network.growth) == (2, 8, 3)
+    assert same.with_overrides({"training.steps": 3}).network == same.network
+
+
+def test_a_recipe_of_before_means_what_it_meant() -> None:
+    old = (
+        '{"domain": "photo", "network": {"bands": "band-wise", "base": "linear", "blocks": 8, "family": "srcnn", "linear_taps": 9, '
+        '"width": 48}, "patches": {"grid": "hr", "origins": "edge", "size": 33, "stride": 14}, "scale": 3, "schema": 1}'
+    )
+    plan = Recipe.from_json(old, "here").network
+    assert (plan.width, plan.narrow, plan.middle, plan.blocks) == (48, 24, 1, 8)
+
+
 def test_every_setting_is_part_of_the_hash() -> None:
     other = {
         "domain": "face", "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
         "patches.grid": None, "patches.size": 32, "patches.stride": 15, "patches.origins": "classic",
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
+        "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
         "network.base": "operator", "network.linear_taps": 7, "training.steps": 1, "training.batch": 1,
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
@@ -58,10 +87,15 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "spread.steps": 1, "spread.rate": 0.5, "calibration.alpha": 0.2, "calibration.delta": 0.2, "calibration.gamma": 0.2,
     }  # fmt: skip
     assert set(setting_names()) == set(other)
+    upscaled = {"patches.grid": "hr", "network.family": "srcnn"}
+    needs: dict[str, dict[str, object]] = {
+        "patches.grid": {"network.family": "srcnn"}, "network.narrow": upscaled, "network.middle": upscaled,
+        "network.growth": {"network.family": "rrdb"},
+    }  # fmt: skip
+    other["patches.grid"] = "hr"
     digests = {RECIPE.digest()}
     for name, value in other.items():
-        changes = {"patches.grid": "hr", "network.family": "srcnn"} if name == "patches.grid" else {name: value}
-        digests.add(RECIPE.with_overrides(changes).digest())
+        digests.add(RECIPE.with_overrides(needs.get(name, {}) | {name: value}).digest())
     assert len(digests) == 1 + len(other)
 
 

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_nets import FAMILIES, SMALL, TRAINED
 
 from sr_core.bundle import Bundle, BundleCard
 from sr_core.errors import BundleError, InputError, ShapeError
 from sr_core.inference import Predictor, stream
 from sr_core.inference.predictor import FILLED, WHOLE
 from sr_core.networks import Descriptor, build
-from sr_core.networks.blocks import Activation
+from sr_core.networks.blocks import Activation, Conv, TransposedConv
 from sr_core.operators import make_operator
 from sr_core.raster import Float32Array, fill_nearest
 from sr_core.recipe import Recipe
@@ -25,9 +26,10 @@ def _bundle(seed: int = 5, **changes: Any) -> Bundle:
     """A bundle in memory whose every weight is random, so that nothing hides behind a zero."""
     scale = changes.get("scale", 2)
     body: dict[str, Any] = {
-        "family": "edsr", "scale": scale, "width": 8, "blocks": 1, "linear_taps": 5, "spread": True,
-        "operator": make_operator("bicubic", scale).to_json(),
+        "family": "edsr", "scale": scale, "linear_taps": 5, "spread": True, "operator": make_operator("bicubic", scale).to_json(),
     }  # fmt: skip
+    family = changes.get("family", "edsr")
+    body |= SMALL[family] | ({"blocks": 1} if family == "edsr" else {})
     descriptor = Descriptor.model_validate(body | changes)
     net = build(descriptor, seed)
     generator = torch.Generator().manual_seed(seed)
@@ -61,7 +63,7 @@ class _ShortHalo(Predictor):
         return super().halo - 1
 
 
-@pytest.mark.parametrize("family", ["edsr", "srcnn", "linear"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("scale", [2, 3])
 def test_tiled_equals_whole_in_float32(family: str, scale: int) -> None:
     bundle, y = _bundle(family=family, scale=scale), _image(2, 61, 140)
@@ -83,7 +85,9 @@ def test_tiled_equals_whole_bit_for_bit_in_float32_for_a_large_network() -> None
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"blocks": 4, "width": 16}, {"bandwise": False, "channels": 2}, {"family": "srcnn"}, {"family": "linear"}]
+    "changes",
+    [{"blocks": 4, "width": 16}, {"bandwise": False, "channels": 2}, *({"family": family} for family in FAMILIES)],
+    ids=str,
 )
 def test_tiled_equals_whole_bit_for_bit_in_bfloat16(changes: dict[str, Any]) -> None:
     bundle, y = _bundle(**changes), _image(2, 70, 83)
@@ -102,9 +106,32 @@ def test_halo_one_pixel_short_shows(precision: str) -> None:
     assert _difference(tiled.mean, whole.mean) > 1e-3
 
 
+@pytest.mark.parametrize("family", TRAINED)
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_halo_one_pixel_short_shows_in_every_family(family: str, scale: int) -> None:
+    """Every convolution only looks at one corner of its kernel, so that what lies farthest away arrives as large as what is near."""
+    whole_residuals = {"residual_scale": 1.0} if family == "rrdb" else {}
+    bundle, y = (
+        _bundle(family=family, scale=scale, base="operator", spread=False, **whole_residuals),
+        np.abs(_image(1, 61, 74) - MEAN) + MEAN,
+    )
+    with torch.no_grad():
+        for block in bundle.net.modules():
+            if isinstance(block, Conv):
+                kernel = torch.zeros_like(block.weight)
+                kernel[:, :, 0, 0] = 2.0 / len(block.weight[0])
+                block.weight.copy_(kernel)
+            if isinstance(block, TransposedConv):
+                block.weight.fill_(2.0 / len(block.weight))
+    whole = Predictor(bundle, "float32").predict(y)
+    assert _difference(Predictor(bundle, "float32", tile=16).predict(y).mean, whole.mean) <= 1e-5 * float(np.abs(whole.mean).max())
+    assert _difference(_ShortHalo(bundle, "float32", tile=16).predict(y).mean, whole.mean) > 0.01 * STD
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (5, 7)])
-def test_tiny_images_come_out(shape: tuple[int, int]) -> None:
-    prediction = Predictor(_bundle(), "float32").predict(_image(1, *shape))
+def test_tiny_images_come_out(family: str, shape: tuple[int, int]) -> None:
+    prediction = Predictor(_bundle(family=family), "float32").predict(_image(1, *shape))
     assert prediction.mean.shape == (1, 2 * shape[0], 2 * shape[1])
 
 
@@ -189,6 +216,24 @@ def test_a_large_image_is_computed_row_by_row_and_equals_the_whole() -> None:
         rows, whole = Predictor(bundle, precision).predict(y), Predictor(bundle, precision, tile=600).predict(y)
         assert np.array_equal(rows.mean, whole.mean)
         assert np.array_equal(rows.spread, whole.spread)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("changes", [{}, {"bandwise": False, "channels": 2}], ids=str)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_of_every_family_equal_the_whole(family: str, changes: dict[str, Any], scale: int) -> None:
+    if family == "linear":
+        changes = {}
+    bundle, y = _bundle(family=family, scale=scale, **changes), _image(2, 60, 520)
+    for precision in ("float32", "bfloat16"):
+        predictor = Predictor(bundle, precision)
+        assert predictor.executor(60, 520) == "rows"
+        rows, whole = predictor.predict(y), Predictor(bundle, precision, tile=600).predict(y)
+        if precision == "bfloat16":
+            assert np.array_equal(rows.mean, whole.mean)
+            assert np.array_equal(rows.spread, whole.spread)
+        assert _difference(rows.mean, whole.mean) <= 1e-6 * STD + ULP
+        assert _difference(rows.spread, whole.spread) <= 1e-6 * STD
 
 
 def test_a_block_that_cannot_be_streamed_takes_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,23 @@ from torch import Tensor
 
 from sr_core.errors import ShapeError
 from sr_core.inference.rows import flow_of
-from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, TransposedConv, Upscale, skip
+from sr_core.networks.blocks import (
+    Activation,
+    Add,
+    Block,
+    Concat,
+    Conv,
+    FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
+    Sequence,
+    Shuffle,
+    TransposedConv,
+    Upscale,
+    skip,
+)
 from sr_core.operators import make_operator
 
 FORMATS = [torch.float32, torch.bfloat16]
@@ -39,6 +55,17 @@ def _residual() -> Block:
     return Sequence(_conv(1, 8, 3), skip(skip(_conv(8, 8, 3, 1), Activation("relu"), _conv(8, 8, 3, 2)), _conv(8, 8, 5, 3)))
 
 
+def _slopes(features: int) -> PReLU:
+    block = PReLU(features)
+    torch.nn.init.normal_(block.weight, generator=torch.Generator().manual_seed(5))
+    return block
+
+
+def _dense() -> Block:
+    grown = [Concat(Sequence(), Sequence(_conv(8 + 4 * n, 4, 3, n), LeakyReLU(0.2))) for n in range(4)]
+    return skip(*grown, _conv(24, 8, 3, 9), Scale(0.2))
+
+
 BLOCKS: dict[str, Callable[[], Block]] = {
     "3 x 3": lambda: _conv(1, 8, 3),
     "9 x 9": lambda: _conv(1, 8, 9),
@@ -52,6 +79,13 @@ BLOCKS: dict[str, Callable[[], Block]] = {
     "transposed 9, x2": lambda: Sequence(_conv(1, 4, 3), _transposed(4, 1, 9, 2)),
     "transposed 9, x3": lambda: Sequence(_conv(1, 4, 3), _transposed(4, 1, 9, 3), _conv(1, 2, 3)),
     "transposed 4, x4": lambda: _transposed(1, 2, 4, 4),
+    "leaky": lambda: Sequence(_conv(1, 8, 3), LeakyReLU(0.2), _conv(8, 4, 3), LeakyReLU(0.01)),
+    "slopes": lambda: Sequence(_conv(1, 8, 3), _slopes(8), _conv(8, 5, 3), _slopes(5)),
+    "slopes of the input": lambda: Sequence(_slopes(1), LeakyReLU(0.3), Scale(1.7), _conv(1, 4, 3)),
+    "scaled residuals": lambda: Sequence(_conv(1, 8, 3), skip(_conv(8, 8, 3), Activation("relu"), _conv(8, 8, 3, 1), Scale(0.1))),
+    "the input and its part": lambda: skip(Scale(0.3)),
+    "repeated": lambda: Sequence(_conv(1, 4, 3), Repeat(3), _conv(4, 4, 3), LeakyReLU(0.2), Repeat(2), _conv(4, 1, 3)),
+    "residual in residual": lambda: Sequence(_conv(1, 8, 3), skip(skip(_dense(), _dense(), Scale(0.2)), _conv(8, 8, 3))),
 }
 EXACT: dict[str, Callable[[], Block]] = {
     "filter": lambda: Sequence(_fixed(9), Shuffle(2)),

@@ -7,14 +7,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sr_core.networks.blocks import Activation, Add, Block, Concat, Conv, FixedConv, Sequence, Shuffle, Upscale, halo, mirrored, skip
+from sr_core.networks.blocks import (
+    Activation,
+    Add,
+    Block,
+    Concat,
+    Conv,
+    FixedConv,
+    LeakyReLU,
+    PReLU,
+    Repeat,
+    Scale,
+    Sequence,
+    Shuffle,
+    TransposedConv,
+    Upscale,
+    halo,
+    skip,
+)
+from sr_core.networks.convolution import mirrored
 from sr_core.operators import make_operator
 
 
 def _draw(block: Block) -> Block:
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
-        for tensor in [*block.parameters(), *block.buffers()]:
+        for tensor in [*block.parameters(), *(buffer for buffer in block.buffers() if buffer.is_floating_point())]:
             tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.1)  # positive: nothing cancels
     return block.double()
 
@@ -42,6 +60,13 @@ TREES = {
     "x4 in two stages": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 4, 3), Shuffle(2), Conv(1, 1, 3)), 1, 1),
     "x2: 3 HR pixels are 2 LR pixels": (lambda: Sequence(Conv(1, 4, 1), Shuffle(2), Conv(1, 1, 7)), 1, 2),
     "fixed": (lambda: FixedConv(torch.zeros(4, 1, 9, 9)), 1, 4),
+    "repeated, then 1 HR pixel": (lambda: Sequence(Repeat(3), Conv(1, 1, 3)), 1, 1),
+    "repeated, then 4 HR pixels": (lambda: Sequence(Repeat(2), Conv(1, 1, 9)), 1, 2),
+    "transposed 9, x2": (lambda: TransposedConv(2, 1, 9, 2), 2, 2),
+    "transposed 9, x3": (lambda: TransposedConv(1, 2, 9, 3), 1, 1),
+    "transposed 9, x8": (lambda: TransposedConv(1, 1, 9, 8), 1, 1),
+    "each value by itself": (lambda: Sequence(PReLU(2), LeakyReLU(0.2), Scale(0.5)), 2, 0),
+    "dense": (lambda: skip(Concat(Sequence(), Sequence(Conv(2, 3, 3), LeakyReLU(0.2))), Conv(5, 2, 3), Scale(0.2)), 2, 2),
 }
 
 
@@ -76,6 +101,77 @@ def test_macs_count_each_block_on_its_own_grid() -> None:
     assert Concat(Conv(1, 2, 3), Conv(1, 2, 5)).macs() == 18 + 50
 
 
+def test_only_convolutions_are_counted() -> None:
+    assert Sequence(PReLU(4), LeakyReLU(0.2), Scale(0.1), Repeat(2)).macs() == 0
+    assert Sequence(Repeat(2), Conv(4, 4, 3)).macs() == 4 * 144
+    assert TransposedConv(56, 1, 9, 3).macs() == 56 * 81
+
+
+@pytest.mark.parametrize(("side", "zoom"), [(9, 2), (9, 3), (9, 4), (9, 8), (4, 4), (3, 2), (5, 1), (8, 3)])
+def test_transposed_convolution_is_torchs(side: int, zoom: int) -> None:
+    block = TransposedConv(3, 2, side, zoom).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in block.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    x = torch.randn(2, 3, 6, 7, generator=generator, dtype=torch.float64)
+    padding = -(-(side - zoom) // 2)
+    uneven = 2 * padding - (side - zoom)
+    theirs = nn.functional.conv_transpose2d(x, block.weight, block.bias, zoom, padding, output_padding=uneven)
+    assert theirs.shape == (2, 2, 6 * zoom, 7 * zoom)
+    assert torch.allclose(block(x), theirs, atol=1e-12)
+    given = torch.autograd.grad(block(x).square().sum(), [block.weight, block.bias])
+    wanted = torch.autograd.grad(theirs.square().sum(), [block.weight, block.bias])
+    assert all(torch.allclose(a, b, atol=1e-8) for a, b in zip(given, wanted, strict=True))
+    assert set(block.state_dict()) == {"weight", "bias"}
+
+
+def test_rectifiers_with_a_slope_by_value() -> None:
+    x = torch.tensor([[[[1.0, -2.0]], [[-4.0, 8.0]]]])
+    assert LeakyReLU(0.25)(x).flatten().tolist() == [1.0, -0.5, -1.0, 8.0]
+    prelu = PReLU(2)
+    assert prelu(x).flatten().tolist() == [1.0, -0.5, -1.0, 8.0]
+    with torch.no_grad():
+        prelu.weight.copy_(torch.tensor([0.5, -1.0]))
+    assert prelu(x).flatten().tolist() == [1.0, -1.0, 4.0, 8.0]
+    prelu(x).sum().backward()
+    assert prelu.weight.grad is not None and prelu.weight.grad.tolist() == [-2.0, -4.0]
+
+
+def test_scale_and_repeat_by_value() -> None:
+    x = torch.tensor([[[[1.0, -2.0]]]])
+    assert Scale(0.5)(x).flatten().tolist() == [0.5, -1.0]
+    assert Repeat(2)(x)[0, 0].tolist() == [[1.0, 1.0, -2.0, -2.0]] * 2
+
+
+@pytest.mark.parametrize("zoom", [2, 3, 5, 7])
+def test_repeat_is_numpys_at_every_size(zoom: int) -> None:
+    x = torch.arange(2.0 * 613).reshape(1, 1, 2, 613)
+    assert Repeat(zoom)(x)[0, 0].numpy().tolist() == np.repeat(np.repeat(x[0, 0].numpy(), zoom, 0), zoom, 1).tolist()
+
+
+@pytest.mark.parametrize("block", [PReLU(3), LeakyReLU(0.2), Scale(0.2), Repeat(3)], ids=lambda b: type(b).__name__)
+def test_what_treats_each_value_alone_keeps_the_number_format(block: Block) -> None:
+    x = torch.randn(1, 3, 5, 5)
+    for image in (x, x.bfloat16()):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            shortened = block(image)
+        assert shortened.dtype == image.dtype
+        assert torch.equal(shortened, block(image))
+
+
+@pytest.mark.parametrize(("slope", "gain"), [(0.0, 1.0), (0.25, 1.0), (0.2, 0.1)])
+def test_normal_weights_keep_the_size_of_values_through_a_rectifier(slope: float, gain: float) -> None:
+    """Of values with mean 0 a rectifier leaves (1 + slope²) / 2 of the mean square; the convolution gives the rest back."""
+    generator = torch.Generator().manual_seed(0)
+    conv = Conv(48, 200, 3)
+    conv.initialise_normal(generator, slope, gain)
+    x = torch.randn(1, 48, 40, 40, generator=generator)
+    out = conv(LeakyReLU(slope)(x))[..., 1:-1, 1:-1]
+    assert float(out.detach().square().mean()) == pytest.approx(gain**2, rel=0.05)
+    assert not conv.bias.any()
+
+
 def test_concat_and_add_by_value() -> None:
     x = torch.tensor([[[[1.0, -2.0]]]])
     assert Concat(Sequence(), Activation("relu"))(x).flatten().tolist() == [1.0, -2.0, 1.0, 0.0]
@@ -88,6 +184,22 @@ def test_convolution_is_torchs(count: int) -> None:
     ours.load_state_dict(theirs.state_dict())
     x = torch.rand(count, 3, 9, 11)
     assert torch.allclose(ours(x), theirs(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("zoom", [2, 3, 4])
+def test_window_of_a_transposed_convolution_is_the_whole_bit_for_bit(zoom: int, precision: torch.dtype) -> None:
+    """PyTorch's own transposed convolution gives other last bits in these windows."""
+    generator = torch.Generator().manual_seed(0)
+    block = TransposedConv(56, 1, 9, zoom)
+    torch.nn.init.normal_(block.weight, std=0.1, generator=generator)
+    x = torch.randn(1, 56, 48, 530, generator=generator).to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == torch.bfloat16):
+        whole = block(x)
+        for left, width in ((0, 7), (0, 56), (48, 64), (100, 64), (466, 64)):
+            part = block(x[..., left : left + width].contiguous(memory_format=torch.channels_last))
+            first, last = (halo(block) if left else 0), width - (halo(block) if left + width < 530 else 0)
+            assert torch.equal(part[..., zoom * first : zoom * last], whole[..., zoom * (left + first) : zoom * (left + last)])
 
 
 @pytest.mark.parametrize("maps", [(1, 32), (8, 8), (32, 32), (32, 1)])

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_nets import FAMILIES, SMALL, TRAINED
 
 from sr_core.errors import OperatorError
 from sr_core.networks import Descriptor, SRNet, build
-from sr_core.networks.blocks import Block, Sequence, Upscale
+from sr_core.networks.blocks import Block, Conv, LeakyReLU, PReLU, Repeat, Scale, Sequence, TransposedConv, Upscale
 from sr_core.operators import make_operator
 
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
@@ -24,7 +25,8 @@ SIZES = ((1, 1), (1, 7), (5, 2), (8, 8), (9, 14), (33, 21))  # single pixels, sm
 
 def drawn(kind: str = "bicubic", scale: int = 2, **changes: Any) -> SRNet:
     """Give a small network with every weight drawn, the filter and the spread head included."""
-    body: dict[str, Any] = {"family": "edsr", "scale": scale, "width": 6, "blocks": 2, "linear_taps": 5, "spread": True}
+    body: dict[str, Any] = {"family": "edsr", "scale": scale, "linear_taps": 5, "spread": True}
+    body |= SMALL[changes.get("family", "edsr")] | {"width": 6}
     operator = make_operator(kind, scale, **({"value": 0.25} if kind == "mtf" else {}))
     net = build(Descriptor.model_validate(body | {"operator": operator.to_json()} | changes), seed=3)
     generator = torch.Generator().manual_seed(3)
@@ -68,7 +70,7 @@ def assert_same(net: SRNet, session: Any, samples: int, bands: int, size: tuple[
 
 
 @pytest.mark.parametrize("base", ["linear", "operator"])
-@pytest.mark.parametrize("family", ["edsr", "srcnn", "linear"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_at_every_size(family: str, base: str) -> None:
     net = drawn(family=family, base=base)
     session = session_of(net)
@@ -85,7 +87,35 @@ def test_every_degradation_and_scale(kind: str, scale: int) -> None:
         assert_same(net, session, 1, 1, size)
 
 
-@pytest.mark.parametrize("family", ["edsr", "srcnn"])
+@pytest.mark.parametrize("scale", [3, 4])
+@pytest.mark.parametrize("family", TRAINED)
+def test_every_family_and_scale(family: str, scale: int) -> None:
+    net = drawn(scale=scale, family=family)
+    session = session_of(net)
+    for size in SIZES[:5]:
+        assert_same(net, session, 1, 1, size)
+
+
+def test_every_kind_of_block_that_stands_in_a_tree() -> None:
+    """Slopes that are negative, above 1 and unlike from map to map; a factor; cells of other sides than a network of one scale has."""
+    net = drawn(base="operator", spread=False)
+    prelu, widen, last = PReLU(3), Conv(1, 3, 3), TransposedConv(3, 1, 5, 2)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        prelu.weight.copy_(torch.tensor([-0.5, 0.0, 1.5]))
+        for parameter in [*widen.parameters(), *last.parameters()]:
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    shrink = Conv(3, 1, 1)
+    shrink.initialise(generator)
+    net.trunk = Sequence(widen, prelu, Scale(-0.3), LeakyReLU(0.2))
+    for tail in (Sequence(last), Sequence(Repeat(2), shrink)):
+        net.tail = tail
+        session = session_of(net)
+        for size in SIZES:
+            assert_same(net, session, 1, 2, size)
+
+
+@pytest.mark.parametrize("family", TRAINED)
 def test_joint_bands_stay_together(family: str) -> None:
     net = drawn(family=family, bandwise=False, channels=4)
     session = session_of(net)

@@ -12,7 +12,9 @@ from toy import Run, Sentences, ToyDomain, run_stages, texture
 from sr_core.errors import InputError, RecipeError, SplitError
 from sr_core.log import Silent
 from sr_core.stages.evaluate import load_evaluation
+from sr_core.stages.gate import gate
 from sr_core.stages.ingest import ingest, load_manifest
+from sr_core.stages.package import package
 from sr_core.stages.regions import operator_of
 from sr_core.workspace import Workspace, folder_sha256
 
@@ -96,3 +98,12 @@ def test_the_filter_is_a_baseline_also_of_networks_that_do_not_hold_it(run: Run,
     mine, reference = load_evaluation(other.evaluation), load_evaluation(run.evaluation)
     assert mine.methods() == reference.methods()
     assert mine.mean_psnr_db("linear filter") == pytest.approx(reference.mean_psnr_db("linear filter"), abs=0.01)
+
+
+def test_another_family_goes_through_every_stage_and_onto_its_card(tmp_path: Path) -> None:
+    run = run_stages(tmp_path, Silent(), **{"network.family": "fsrcnn", "training.steps": 30, "training.rate": 5e-3})
+    assert run.bundle.family == "fsrcnn"
+    decision = gate(ToyDomain(), run.evaluation, family="fsrcnn", approved_by=None, champion_level=None, log=Silent())
+    packaged = package(run.calibrated, run.evaluation, decision, workspace=run.workspace, log=Silent())
+    assert "- Network: FSRCNN(8, 1, 1), band-wise, over linear base" in (packaged.path / "card.md").read_text()
+    assert "FSRCNN(8, 1, 1) over the fitted linear filter" in (packaged.path / "report.html").read_text()
