@@ -38,6 +38,7 @@ class Request:
     precision: str = "auto"
     memory: int | None = None
     tile: int | None = None
+    ensemble: int | None = None
 
 
 @dataclass
@@ -83,9 +84,11 @@ def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, lo
     from sr_core.stages.restore import Restorer
 
     folder, outcome.model = _model(request)
-    restorer = Restorer(folder, request.precision, tile=request.tile)
+    restorer = Restorer(folder, request.precision, tile=request.tile, ensemble=request.ensemble)
     if restorer.precision in restorer.refused:
         log.say(f"upscale: {restorer.precision} was measured and refused for this model (sr models gate-precision); it is run all the same")
+    if sentence := restorer.predictor.ensemble.says():
+        log.say(f"upscale: {sentence}")
     planned = places(found.sources, found.given, request.out, scale=restorer.scale, model=outcome.model, domain=request.domain)
     settings = Settings(
         interval=request.interval, residual=request.residual, overwrite=request.overwrite, asked=request.memory is not None,

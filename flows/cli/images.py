@@ -58,6 +58,16 @@ def upscale(
         int | None,
         typer.Option("--tile", min=32, help="Side of the network's tiles, LR pixels: smaller takes less memory.", show_default=False),
     ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(
+            "--ensemble",
+            metavar="1|4|8",
+            show_default=False,
+            help="Mean of so many runs on the image flipped (4), or turned, too (8): slower by as much, a little better; it has an "
+            "interval only if it was calibrated so.  \[default: as calibrated, 1]",
+        ),
+    ] = None,
     workspace: options.WorkspaceFolder = None,
     json: options.Json = False,
     strict: options.Strict = False,
@@ -97,7 +107,7 @@ def upscale(
     request = Request(
         domain=domain, paths=tuple(paths), out=out, workspace=environment.workspace_folder(workspace), null=null, dry_run=dry_run,
         model=model, bundle=bundle, interval=interval, residual=residual, overwrite=overwrite, precision=precision,
-        memory=options.memory_bytes(memory), tile=tile,
+        memory=options.memory_bytes(memory), tile=tile, ensemble=ensemble,
     )  # fmt: skip
     outcome = Outcome()
     with RichLog() as log:
