@@ -28,11 +28,12 @@ from sr_core.stages.train import train
 from sr_core.workspace import Workspace
 
 STEPS = {"training.steps": 360, "spread.steps": 1}  # the spread is not looked at
+PATCHES: dict[int, dict[str, int]] = {2: {}, 4: {"patches.size": 17, "patches.stride": 7}}  # of the same size in HR pixels, 66 and 68
 
 
 def bundle(scale: int, seed: int, manifest: ManifestRef, workspace: Workspace) -> Restorer:
     """Train a network of one scale on the manifest's training regions."""
-    recipe = DOMAIN.recipe().with_overrides({**STEPS, "scale": scale, "seed": seed})
+    recipe = DOMAIN.recipe().with_overrides({**STEPS, **PATCHES[scale], "scale": scale, "seed": seed})
     store = prepare(DOMAIN, manifest, recipe=recipe, workspace=workspace, log=Silent())
     return Restorer(train(store, recipe=recipe, workspace=workspace, log=Silent()).path)
 

@@ -11,8 +11,8 @@ from flows.cli import options
 from sr_core.errors import SRError
 
 if TYPE_CHECKING:
-    from flows.batch import Done, Job
     from flows.upscaling import Outcome, Request
+    from sr_core.stages.upscale import Upscaled
 
 NOT_TRUSTED = 3
 Images = Annotated[
@@ -118,13 +118,14 @@ def upscale(
                 fault = {"error": type(error).__name__, "sentence": str(error)}
                 print_json({**_document(request, outcome), "error": fault})
             raise
+    made = [one.made for one in (*outcome.there, *outcome.done)]
     if json:
         print_json(_document(request, outcome))
     elif dry_run:
-        _print_plan(outcome.jobs)
+        _print_plan(outcome)
     else:
-        _print_done(outcome.done)
-    untrusted = outcome.refusals or any(one.made.verdict.status in ("abstain", "fail") for one in outcome.done)
+        _print_made(made)
+    untrusted = outcome.refusals or any(one.verdict.status in ("abstain", "fail") for one in made)
     code = outcome.exit_code or (NOT_TRUSTED if strict and untrusted else 0)
     if code:
         raise typer.Exit(code)
@@ -133,13 +134,14 @@ def upscale(
 def _document(request: Request, outcome: Outcome) -> dict[str, object]:
     """Give the whole outcome as one document; images that were not begun have no files."""
     finished = {one.job.place.target: one for one in outcome.done}
-    images = []
+    images: list[dict[str, object]] = [
+        {"input": one.place.source.path, "output": one.place.target, "there_already": True, **_result(one.made)} for one in outcome.there
+    ]
     for job in outcome.jobs:
         entry: dict[str, object] = {"input": job.place.source.path, "output": job.place.target, "forecast": job.forecast}
         one = finished.get(job.place.target)
         if one is not None:
-            entry["files"] = [{"role": file.role, "path": file.path} for file in one.made.files]
-            entry["verdict"] = one.made.verdict
+            entry |= _result(one.made)
             entry["outcome"] = {"seconds": one.seconds, "cpu_seconds": one.cpu_seconds}
         if one is not None or request.dry_run:
             images.append(entry)
@@ -148,11 +150,17 @@ def _document(request: Request, outcome: Outcome) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print_plan(jobs: list[Job]) -> None:
+def _result(made: Upscaled) -> dict[str, object]:
+    return {"files": [{"role": file.role, "path": file.path} for file in made.files], "verdict": made.verdict}
+
+
+def _print_plan(outcome: Outcome) -> None:
     from flows.cli.output import duration_text
     from flows.storage import size_text
 
-    for job in jobs:
+    for one in outcome.there:
+        typer.echo(f"{one.place.source.path} -> {one.place.target}\n  is there already")
+    for job in outcome.jobs:
         said = job.forecast
         lr, sr = (f"{c} x {h} x {w}" for c, h, w in (said.lr, said.sr))
         runs = "1 run" if said.passes == 1 else f"{said.passes} runs"
@@ -165,9 +173,9 @@ def _print_plan(jobs: list[Job]) -> None:
         typer.echo(f"  disk      up to {disk}; {size_text(said.free_bytes)} free")
 
 
-def _print_done(done: list[Done]) -> None:
-    for one in done:
-        typer.echo(one.made.verdict.sentence)
-        for file in one.made.files:
+def _print_made(made: list[Upscaled]) -> None:
+    for one in made:
+        typer.echo(one.verdict.sentence)
+        for file in one.files:
             typer.echo(f"  {file.role:9} {file.path}")
-    typer.echo(done[0].made.verdict.claim.text)
+    typer.echo(made[0].verdict.claim.text)

@@ -82,7 +82,7 @@ class Restorer:
         self.precision = str(choose_precision(precision, self.device, self.refused)).removeprefix("torch.")
         if ensemble is None:
             ensemble = calibration.settings.ensemble if calibration is not None else 1
-        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, ensemble)
+        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, ensemble=ensemble)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
 

@@ -86,6 +86,7 @@ def upscale(
         try:
             _fill(scene, writer, restorer, plan, source.path.name, log)
             verdict = _judge(domain, source, scene, writer, restorer, log)
+            verdict = verdict.model_copy(update={"key": plan.key})
             files = writer.finish(verdict)
         except BaseException as error:
             if can_go_on(error):
