@@ -1,4 +1,4 @@
-"""Self-ensemble of 4 and 8 against one run, on the satellite demonstration's bundle: PSNR of held-out blocks, CPU time, runs. One thread."""
+"""Self-ensemble of 4 and 8 beside one run, on the satellite demonstration: PSNR of held-out blocks, CPU time, runs. One thread."""
 
 from __future__ import annotations
 

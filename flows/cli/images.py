@@ -77,7 +77,8 @@ def upscale(
     Time, memory and disk are said before the start, from a probe of two seconds; what does not fit is refused. Images are
     read and written in bands of rows, so they may be larger than memory. Nothing appears at an output before all of it is
     written, and one bad image never stops the others. A run that was stopped goes on where it stopped: finished rows lie in a
-    hidden folder beside the output.
+    hidden folder beside the output, and images that the same command finished before are kept as they are. Copies of an
+    image are images like others.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def upscale(
 
       sr upscale face portraits/ --out enhanced/ --strict --json
 
-      sr upscale photo a.jpg b.png --out 'larger/{name}_x{scale}{suffix}' --bundle my_bundle/
+      sr upscale photo a.jpg b.png --out 'larger/{name}_x{scale}{suffix}' --bundle my_bundle/ --ensemble 8
 
     Exit codes: 0 all that was asked for is done; 2 (1 where the fault is ours) nothing could be done, or an image that was given by
     name or begun could not, while the others were; files below a folder that are no usable images are said, and change
