@@ -1,8 +1,8 @@
 """x4 at once against x2 twice: PSNR where nothing was trained or chosen, on one thread.
 
-Both networks (EDSR 8x32 over the fitted linear filter, equal steps, patches of equal size in HR pixels) are trained on the same regions. By
-default these are those of the satellite demonstration, with two trainings of each; with `--places` three Sentinel-2 scenes (SR_DATA), of
-which each in its turn is measured while the others train.
+Both networks (EDSR 8x32 over the fitted linear filter, the domain's recipe: equal steps of equally many LR pixels) are trained on the same
+regions. By default these are those of the satellite demonstration, with two trainings of each; with `--places` three Sentinel-2 scenes
+(SR_DATA), of which each in its turn is measured while the others train.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from sr_core.workspace import Workspace
 
 HERE = Path(__file__).resolve().parent
 STEPS = {"training.steps": 360, "spread.steps": 1}  # the spread is not looked at
-PATCHES: dict[int, dict[str, int]] = {2: {}, 4: {"patches.size": 17, "patches.stride": 7}}  # 66 and 68 HR pixels
 SCENES = ("australia_sentinel2_20190105.tif", "bangladesh_sentinel2_20200127.tif", "italy_sentinel2_20190416.tif")
 APART = 32  # HR pixels between what trains and what chooses
 Task = tuple[ManifestRef, tuple[Region, ...], int]
@@ -63,7 +62,7 @@ def places(folder: Path, files: list[Path]) -> Iterator[Task]:
             calibration=(),
             test=(whole(measured),),
         )
-        manifest = Manifest(domain=DOMAIN.name, sources=tuple(sources), refusals=(), split=split)
+        manifest = Manifest(domain=DOMAIN.name, sources=tuple(sources), refusals=(), split=split, scale=4, gap=APART, seed=1)
         place = folder / f"manifest-{number}"
         place.mkdir()
         (place / MANIFEST).write_text(manifest.to_json())
@@ -77,7 +76,7 @@ def whole(source: Source) -> Region:
 
 def bundle(scale: int, seed: int, manifest: ManifestRef, workspace: Workspace) -> Restorer:
     """Train a network of one scale on the manifest's training regions."""
-    recipe = DOMAIN.recipe().with_overrides({**STEPS, **PATCHES[scale], "scale": scale, "seed": seed})
+    recipe = DOMAIN.recipe().with_overrides({**STEPS, "scale": scale, "seed": seed})
     store = prepare(DOMAIN, manifest, recipe=recipe, workspace=workspace, log=Silent())
     return Restorer(train(store, recipe=recipe, workspace=workspace, log=Silent()).path)
 

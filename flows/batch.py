@@ -176,8 +176,11 @@ class Batch:
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Upscale one image after the other; one that fails is said, kept in `failures` and passed over."""
+        from sr_core.delivery import sweep
         from sr_core.stages.upscale import upscale
 
+        for one in self.there:
+            sweep(one.place.target)
         log = Overall(self.log, sum(_pixels(job) for job in jobs)) if len(jobs) > 1 else None
         for job in jobs:
             source, target = job.place.source, job.place.target

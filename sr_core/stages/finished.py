@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_core.delivery import COMPANIONS, ENDINGS, companion, sweep
+from sr_core.delivery import COMPANIONS, ENDINGS, companion
 from sr_core.domain import Domain
 from sr_core.errors import SRError
 from sr_core.raster import OutputFile
@@ -38,10 +38,7 @@ def finished(
     with domain.open(source) as scene:
         key = make_plan(domain, source, scene, restorer, target, interval=interval, residual=residual).key
     files = _files(target, verdict) if key == verdict.key else None
-    if files is None:
-        return None
-    sweep(target)
-    return Upscaled(files, verdict)
+    return None if files is None else Upscaled(files, verdict)
 
 
 def _verdict(target: Path) -> Verdict | None:
