@@ -53,6 +53,14 @@ class Done:
     cpu_seconds: float
 
 
+@dataclass(frozen=True)
+class There:
+    """An image whose result was there already, made by the same command."""
+
+    place: Place
+    made: Upscaled
+
+
 @dataclass
 class Failures:
     """What could not be done, and the exit code that it asks for (0: none)."""
@@ -113,14 +121,21 @@ class Batch:
     Parameters
     ----------
     alone : there is one image only: what goes wrong with it is raised as it is.
+
+    Attributes
+    ----------
+    there : images that need no work, found by `forecast`; failures : those that could not be done.
     """
 
     def __init__(self, domain: Domain, restorer: Restorer, settings: Settings, log: Log, alone: bool = False) -> None:
         self.domain, self.restorer, self.settings, self.log, self.alone = domain, restorer, settings, log, alone
         self.failures = Failures()
+        self.there: list[There] = []
 
     def forecast(self, places: Sequence[Place]) -> list[Job]:
         """Say what each image will take; an image that does not fit the model, the memory or its place is refused here.
+
+        Images whose result is there already are kept in `there`.
 
         Raises
         ------
@@ -134,11 +149,11 @@ class Batch:
         for place in places:
             try:
                 check_fits(place.source, self.restorer)
-                self._check_free(place)
+                free = self._is_free(place)
             except SRError as error:
                 self._fail(place.source.path, error)
             else:
-                fitting.append(place)
+                fitting += [place] if free else []
         if not fitting:
             return []
         pace, base = self._pace(fitting), resident_bytes()
@@ -161,8 +176,11 @@ class Batch:
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Done]:
         """Upscale one image after the other; one that fails is said, kept in `failures` and passed over."""
+        from sr_core.delivery import sweep
         from sr_core.stages.upscale import upscale
 
+        for one in self.there:
+            sweep(one.place.target)
         log = Overall(self.log, sum(_pixels(job) for job in jobs)) if len(jobs) > 1 else None
         for job in jobs:
             source, target = job.place.source, job.place.target
@@ -197,9 +215,26 @@ class Batch:
         refusal = self.failures.add(path, error)
         self.log.say(f"refused {refusal.path}: {refusal.sentence}")
 
-    def _check_free(self, place: Place) -> None:
-        if place.target.exists() and not self.settings.overwrite:
-            raise OutputError(f"output {place.target} exists", "a free place", "Give another --out, or --overwrite.")
+    def _is_free(self, place: Place) -> bool:
+        """Say whether the place is to be written; where this very result is there already, it is kept.
+
+        Raises
+        ------
+        OutputError
+            If something else is there.
+        """
+        from sr_core.stages.finished import finished
+
+        if self.settings.overwrite or not place.target.exists():
+            return True
+        wishes = {"interval": self.settings.interval, "residual": self.settings.residual}
+        made = finished(self.domain, place.source, self.restorer, place.target, **wishes)
+        if made is None:
+            given = f"output {place.target} exists, and is not what this command makes"
+            raise OutputError(given, "a free place", "Give another --out, or --overwrite.")
+        self.there.append(There(place, made))
+        self.log.say(f"upscale: {place.source.path.name} -> {place.target.name} was there already: {made.verdict.sentence}")
+        return False
 
     def _pace(self, places: Sequence[Place]) -> Pace:
         """Measure on the largest image, where all of them together are worth it."""

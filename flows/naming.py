@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sr_core.delivery import COMPANIONS, ENDINGS, companion
 from sr_core.errors import InputError, OutputError
 from sr_core.records import Source
 
@@ -23,7 +24,6 @@ FIELDS: Mapping[str, str] = {
 WRITTEN_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")  # formats that are written as they were read
 READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".jp2", ".safe", ".vrt")
 OTHERWISE = {"medical": ".dcm"}  # what is written where the input's ending says nothing; .tif elsewhere
-COMPANIONS = ("interval", "residual", "verdict")
 COPY = "{parent}/{stem}_x{scale}{suffix}"
 
 
@@ -160,6 +160,4 @@ def _written(place: Place) -> list[Path]:
     target = place.target
     if is_series(place.source):
         return [target]
-    stem = target.with_suffix("").name
-    beside = [target.with_name(f"{stem}.{role}{end}") for role in COMPANIONS for end in (".tif", ".png", ".dcm", ".json")]
-    return [target, *beside]
+    return [target, *(companion(target, role, ending) for role in COMPANIONS for ending in ENDINGS)]

@@ -13,7 +13,7 @@ from sr_core.log import Log
 from sr_core.records import Refusal
 
 if TYPE_CHECKING:
-    from flows.batch import Done, Job
+    from flows.batch import Done, Job, There
     from flows.inputs import Inputs
     from sr_core.domain import Domain
 
@@ -38,15 +38,20 @@ class Request:
     precision: str = "auto"
     memory: int | None = None
     tile: int | None = None
+    ensemble: int | None = None
 
 
 @dataclass
 class Outcome:
-    """What has come of a request so far; `exit_code` is 0, 1 or 2 as the command line has it."""
+    """What has come of a request so far.
+
+    `there` are images whose result was there already; `exit_code` is 0, 1 or 2 as the command line has it.
+    """
 
     model: str = ""
     jobs: list[Job] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
+    there: list[There] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     exit_code: int = 0
 
@@ -83,9 +88,11 @@ def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, lo
     from sr_core.stages.restore import Restorer
 
     folder, outcome.model = _model(request)
-    restorer = Restorer(folder, request.precision, tile=request.tile)
+    restorer = Restorer(folder, request.precision, tile=request.tile, ensemble=request.ensemble)
     if restorer.precision in restorer.refused:
         log.say(f"upscale: {restorer.precision} was measured and refused for this model (sr models gate-precision); it is run all the same")
+    if sentence := restorer.predictor.ensemble.says():
+        log.say(f"upscale: {sentence}")
     planned = places(found.sources, found.given, request.out, scale=restorer.scale, model=outcome.model, domain=request.domain)
     settings = Settings(
         interval=request.interval, residual=request.residual, overwrite=request.overwrite, asked=request.memory is not None,
@@ -93,6 +100,7 @@ def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, lo
     )  # fmt: skip
     batch = Batch(kind, restorer, settings, log, alone=len(planned) == 1)
     try:
+        outcome.there = batch.there
         outcome.jobs += batch.forecast(planned)
         if not request.dry_run:
             if outcome.jobs:
@@ -101,7 +109,7 @@ def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, lo
     finally:
         outcome.refusals += batch.failures.refusals
     outcome.exit_code = batch.failures.exit_code or outcome.exit_code
-    if not (outcome.jobs if request.dry_run else outcome.done):
+    if not (outcome.there or (outcome.jobs if request.dry_run else outcome.done)):
         reason = batch.failures.refusals[0].sentence
         raise InputError(f"none of {len(planned)} images could be upscaled", "at least one", f"The first: {reason}")
 

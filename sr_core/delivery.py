@@ -18,6 +18,8 @@ from sr_core.raster import OutputFile
 
 MADE, REPLACED, PUBLISHING = "made", "replaced", "publishing.json"
 KEY_DIGITS = 16
+COMPANIONS = ("interval", "residual", "verdict")  # files beside a result: `a.tif` has `a.verdict.json`, a folder `verdict.json` in it
+ENDINGS = (".tif", ".png", ".dcm", ".json")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Delivery:
         self.key = key
         self._places: list[_Place] = []
         self._refuse_input(target)
-        self._lock_path = target.parent / f".{target.name}.lock"
+        self._lock_path = _lock_path(target)
         self._lock: int | None = None
         self.folder = target.parent / f".{target.name}.{(key or uuid.uuid4().hex)[:KEY_DIGITS]}.resume"
         try:
@@ -77,7 +79,7 @@ class Delivery:
         except OSError as error:
             raise _unwritable(target.parent, error) from error
         try:
-            self._tidy()
+            _tidy(target, self.folder)
             self._check(target)
             self._open(needed_bytes)
         except OSError as error:
@@ -148,14 +150,6 @@ class Delivery:
         if final.exists() and not self.overwrite:
             raise OutputError(f"output {final} exists already", "a free path", "Give another output path, or ask for overwriting.")
 
-    def _tidy(self) -> None:
-        """Undo what a killed run had half published, and remove what no run will go on from. The lock is ours: nobody is at work."""
-        name = re.compile(rf"\.{re.escape(self.target.name)}\.[0-9a-f]{{{KEY_DIGITS}}}\.resume")
-        for folder in [path for path in self.target.parent.iterdir() if name.fullmatch(path.name)]:
-            complete = _undo(folder)
-            if complete or folder != self.folder:
-                shutil.rmtree(folder, ignore_errors=True)
-
     def _open(self, needed_bytes: int) -> None:
         self.folder.mkdir(exist_ok=True)
         shutil.rmtree(self.folder / MADE, ignore_errors=True)
@@ -202,6 +196,36 @@ class Delivery:
         if self._lock is not None:
             free_lock(self._lock_path, self._lock)
             self._lock = None
+
+
+def companion(target: Path, role: str, ending: str) -> Path:
+    """Give the place of a file that goes with a result, which is a file or a folder that is there."""
+    return target / f"{role}{ending}" if target.is_dir() else target.with_name(f"{target.with_suffix('').name}.{role}{ending}")
+
+
+def sweep(target: Path) -> None:
+    """Remove what a run left that was killed when all was published already; one that is at work on the target is let be."""
+    try:
+        lock = take_lock(_lock_path(target))
+    except OSError:  # held by another run, or a place that can only be read
+        return
+    try:
+        _tidy(target, None)
+    finally:
+        free_lock(_lock_path(target), lock)
+
+
+def _lock_path(target: Path) -> Path:
+    return target.parent / f".{target.name}.lock"
+
+
+def _tidy(target: Path, keep: Path | None) -> None:
+    """Undo what a killed run had half published, and remove what no run will go on from. The lock is ours: nobody is at work."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{{KEY_DIGITS}}}\.resume")
+    for folder in [path for path in target.parent.iterdir() if name.fullmatch(path.name)]:
+        complete = _undo(folder)
+        if complete or folder != keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _undo(folder: Path) -> bool:

@@ -68,11 +68,21 @@ class SpreadPlan(Record):
 
 
 class CalibrationPlan(Record):
-    """The interval's promise: miscoverage of pixels, of groups, and the risk that calibration misled us."""
+    """The interval's promise: miscoverage of pixels, of groups, and the risk that calibration misled us.
+
+    It holds for the model run as a self-ensemble of that size; every later stage runs it so.
+    """
 
     alpha: Share = 0.10
     delta: Share = 0.10
     gamma: Share = 0.10
+    ensemble: int = 1
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        if self.ensemble not in (1, 4, 8):
+            raise ValueError("calibration.ensemble must be 1 (none), 4 (flips) or 8 (turns, too)")
+        return self
 
 
 class Recipe(Record):

@@ -54,7 +54,12 @@ _JPEG_BLOCK = 8
 
 
 def discover_pictures(
-    paths: Iterable[Path], group: Callable[[Path, str], Group], log: Log, minimum_side: int, limit: int = PIXEL_LIMIT
+    paths: Iterable[Path],
+    group: Callable[[Path, str], Group],
+    log: Log,
+    minimum_side: int,
+    limit: int = PIXEL_LIMIT,
+    copies: bool = False,
 ) -> tuple[list[Source], list[Refusal]]:
     """Find pictures; each that cannot be used becomes a refusal, so that one bad file never stops the others.
 
@@ -63,6 +68,7 @@ def discover_pictures(
     paths : files and folders.
     group : gives the group of a picture from its path and the sha256 of its file.
     minimum_side, limit : smallest side and largest number of pixels.
+    copies : take a picture that is there more than once each time; learned from, it would count for more than it is.
 
     Raises
     ------
@@ -78,7 +84,7 @@ def discover_pictures(
         try:
             candidate.check()
             source = picture_source(path, group, minimum_side, limit)
-            if source.sha256 in seen:
+            if source.sha256 in seen and not copies:
                 raise InputError(
                     f"{path.name} has the same content as {seen[source.sha256].name}", "every picture once", "Remove one of the two."
                 )

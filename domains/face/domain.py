@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,22 +30,24 @@ class FaceDomain:
     Attributes
     ----------
     group_key : key of the people's pseudonyms.
+    training : refuse copies of a picture, which may be upscaled but not learned from.
     """
 
     group_key: str = field(default="sr-group", repr=False)
+    training: bool = True
     name: str = "face"
     group_kind: str = "person"
     sensitivity: Sensitivity = SENSITIVITY
 
     def for_upscaling(self) -> FaceDomain:
-        """Give the domain itself: whatever may be upscaled may be learned from."""
-        return self
+        """Give the domain as it reads images that are only upscaled: copies are taken, too."""
+        return replace(self, training=False)
 
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find pictures; see `domains.face.read.discover`."""
         from domains.face.read import discover
 
-        return discover(paths, log, self.group_key)
+        return discover(paths, log, self.group_key, copies=not self.training)
 
     def open(self, source: Source) -> Scene:
         """Open a picture."""

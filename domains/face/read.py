@@ -18,7 +18,7 @@ LEAST_PUPILS_PX = 12
 MINIMUM_SIDE = 27  # 12 x 2.2, rounded up
 
 
-def discover(paths: Sequence[Path], log: Log, group_key: str) -> tuple[list[Source], list[Refusal]]:
+def discover(paths: Sequence[Path], log: Log, group_key: str, copies: bool = False) -> tuple[list[Source], list[Refusal]]:
     """Find pictures and tell people apart by folder.
 
     Parameters
@@ -26,6 +26,7 @@ def discover(paths: Sequence[Path], log: Log, group_key: str) -> tuple[list[Sour
     paths : files and folders. A picture in a folder below a given one belongs to the person of that folder. Pictures
         directly in a given folder: one person if several folders are given, otherwise each its own person.
     group_key : key of the people's pseudonyms.
+    copies : take a picture that is there more than once each time.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def discover(paths: Sequence[Path], log: Log, group_key: str) -> tuple[list[Sour
     def group(path: Path, digest: str) -> Group:
         return Group(kind="person", id=pseudonym(person_of(path.resolve(), roots) or digest, group_key))
 
-    sources, refusals = discover_pictures(paths, group, log, MINIMUM_SIDE)
+    sources, refusals = discover_pictures(paths, group, log, MINIMUM_SIDE, copies=copies)
     wide = [s for s in sources if s.dtype != "uint8"]
     refusals += [
         Refusal(path=s.path, error="InputError", sentence="16 bits a sample; expected 8 bits, as the other pictures have. Convert it.")

@@ -30,7 +30,8 @@ class MedicalDomain:
     Attributes
     ----------
     declared_deidentified : whoever made this domain vouches that all files are de-identified.
-    training : refuse what may be upscaled but not learned from: files that are not de-identified, lossy ones, a second modality.
+    training : refuse what may be upscaled but not learned from: files that are not de-identified, lossy ones, copies, a
+        second modality.
     group_key : key of the patients' pseudonyms.
     """
 
@@ -42,7 +43,7 @@ class MedicalDomain:
     sensitivity: Sensitivity = SENSITIVITY
 
     def for_upscaling(self) -> MedicalDomain:
-        """Give the domain as it reads images that are only upscaled: identified and lossy ones are taken, too."""
+        """Give the domain as it reads images that are only upscaled: identified and lossy ones and copies are taken, too."""
         return replace(self, training=False)
 
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,7 +36,7 @@ def discover(paths: Sequence[Path], log: Log, *, training: bool, declared: bool,
 
     Parameters
     ----------
-    training : also apply what only learning asks for: de-identified, lossless, one modality (the most frequent by pixels).
+    training : also apply what only learning asks for: de-identified, lossless, no copies, one modality (the most frequent by pixels).
     declared : the caller vouches that everything is de-identified.
     group_key : key of the patients' pseudonyms.
 
@@ -46,19 +46,18 @@ def discover(paths: Sequence[Path], log: Log, *, training: bool, declared: bool,
         If a path does not exist.
     """
     files = list(_files(paths))
-    headers: dict[str, SliceHeader] = {}
+    headers: dict[str, list[SliceHeader]] = {}
     refusals: list[Refusal] = []
     for done, (path, root) in enumerate(files):
         log.progress("reading DICOM files", done, len(files))
         try:
             header = read_header(path, declared or declared_below(path, root), group_key)
-            if headers.setdefault(header.sha256, header) is not header:
-                log.say(f"medical: left out a copy of {header.sha256[:12]}")
+            headers.setdefault(header.sha256, []).append(header)
         except InputError as error:
             refusals.append(Refusal(path=path, error="InputError", sentence=_sentence_case(str(error))))
     log.progress("reading DICOM files", len(files), len(files))
     found: list[Series] = []
-    for slices in group_slices(headers.values()):
+    for slices in [*group_slices(each[0] for each in headers.values()), *_copies(headers, training, log)]:
         try:
             series = ordered(slices)
         except InputError as error:
@@ -72,6 +71,29 @@ def discover(paths: Sequence[Path], log: Log, *, training: bool, declared: bool,
     if training:
         found = _one_modality(found, refusals)
     return [_source(series) for series in found], refusals
+
+
+def _copies(headers: Mapping[str, list[SliceHeader]], training: bool, log: Log) -> list[list[SliceHeader]]:
+    """List what is there once more, unless it would be learned from: a whole slice or series at a place of its own.
+
+    Single slices of a series that lie about twice are left out, as are all copies where `training`.
+    """
+    kept: list[list[SliceHeader]] = []
+    first = {_digests(slices): {_place(slices)} for slices in group_slices(each[0] for each in headers.values())}
+    for number in range(1, max(map(len, headers.values()), default=1)):
+        for slices in group_slices(each[number] for each in headers.values() if len(each) > number):
+            places = first.get(_digests(slices))
+            if training or places is None or _place(slices) in places:
+                for header in slices:
+                    log.say(f"medical: left out a copy of {header.sha256[:12]}")
+            else:
+                places.add(_place(slices))
+                kept.append(slices)
+    return kept
+
+
+def _digests(slices: Sequence[SliceHeader]) -> frozenset[str]:
+    return frozenset(s.sha256 for s in slices)
 
 
 def read_header(path: Path, declared: bool, group_key: str) -> SliceHeader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,22 +18,32 @@ if TYPE_CHECKING:
     from sr_core.trust.verdict import Check
 
 
-class Photo:
-    """Picture files in, the same format out; what a split may not cut is a picture."""
+SENSITIVITY = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
 
+
+@dataclass
+class Photo:
+    """Picture files in, the same format out; what a split may not cut is a picture.
+
+    Attributes
+    ----------
+    training : refuse copies of an image, which may be upscaled but not learned from.
+    """
+
+    training: bool = True
     name: str = "photo"
     group_kind: str = "picture"
-    sensitivity: Sensitivity = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
+    sensitivity: Sensitivity = SENSITIVITY
 
     def for_upscaling(self) -> Photo:
-        """Give the domain itself: whatever may be upscaled may be learned from."""
-        return self
+        """Give the domain as it reads images that are only upscaled: copies are taken, too."""
+        return replace(self, training=False)
 
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find pictures; see `domains.photo.read.discover`."""
         from domains.photo.read import discover
 
-        return discover(paths, log)
+        return discover(paths, log, copies=not self.training)
 
     def open(self, source: Source) -> Scene:
         """Open a picture."""

@@ -14,15 +14,15 @@ PICTURE = "picture"
 NAME_LENGTH = 12  # hexadecimal digits of the content hash
 
 
-def discover(paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
-    """Find pictures; every picture is a group of its own, named by its content.
+def discover(paths: Sequence[Path], log: Log, copies: bool = False) -> tuple[list[Source], list[Refusal]]:
+    """Find pictures; every picture is a group of its own, named by its content. `copies` of one are taken only if asked for.
 
     Raises
     ------
     InputError
         If a given path does not exist.
     """
-    return discover_pictures(paths, lambda _, digest: Group(kind=PICTURE, id=digest[:NAME_LENGTH]), log, SMALLEST_SIDE)
+    return discover_pictures(paths, lambda _, digest: Group(kind=PICTURE, id=digest[:NAME_LENGTH]), log, SMALLEST_SIDE, copies=copies)
 
 
 def open_picture(source: Source) -> PictureScene:

@@ -114,7 +114,9 @@ def measured(stored: np.ndarray[Any, Any], header: Header) -> BoolArray:
     return usable
 
 
-def discover(paths: Sequence[Path], log: Log, smallest_side: int = SMALLEST_SIDE) -> tuple[list[Source], list[Refusal]]:
+def discover(
+    paths: Sequence[Path], log: Log, smallest_side: int = SMALLEST_SIDE, copies: bool = False
+) -> tuple[list[Source], list[Refusal]]:
     """Find the GeoTIFFs among files and below folders; every other file becomes a refusal with its reason.
 
     Every pixel is read once, so that a truncated file is found here and not hours later.
@@ -123,6 +125,7 @@ def discover(paths: Sequence[Path], log: Log, smallest_side: int = SMALLEST_SIDE
     ----------
     paths : files (whatever their names) and folders (searched for .tif and .tiff).
     smallest_side : smallest height and width that can be used, px.
+    copies : take a scene that is there more than once each time.
 
     Raises
     ------
@@ -139,7 +142,7 @@ def discover(paths: Sequence[Path], log: Log, smallest_side: int = SMALLEST_SIDE
         try:
             candidate.check()
             source, header = examine(path, smallest_side)
-            if source.sha256 in seen:
+            if source.sha256 in seen and not copies:
                 given = f"{path.name} has the same content as {seen[source.sha256].name}"
                 raise InputError(given, "every scene once", "Remove one of them.")
             seen[source.sha256] = path

@@ -11,8 +11,8 @@ from flows.cli import options
 from sr_core.errors import SRError
 
 if TYPE_CHECKING:
-    from flows.batch import Done, Job
     from flows.upscaling import Outcome, Request
+    from sr_core.stages.upscale import Upscaled
 
 NOT_TRUSTED = 3
 Images = Annotated[
@@ -58,6 +58,16 @@ def upscale(
         int | None,
         typer.Option("--tile", min=32, help="Side of the network's tiles, LR pixels: smaller takes less memory.", show_default=False),
     ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(
+            "--ensemble",
+            metavar="1|4|8",
+            show_default=False,
+            help="Mean of so many runs on the image flipped (4), or turned, too (8): slower by as much, a little better; it has an "
+            "interval only if it was calibrated so.  \[default: as calibrated, 1]",
+        ),
+    ] = None,
     workspace: options.WorkspaceFolder = None,
     json: options.Json = False,
     strict: options.Strict = False,
@@ -67,7 +77,8 @@ def upscale(
     Time, memory and disk are said before the start, from a probe of two seconds; what does not fit is refused. Images are
     read and written in bands of rows, so they may be larger than memory. Nothing appears at an output before all of it is
     written, and one bad image never stops the others. A run that was stopped goes on where it stopped: finished rows lie in a
-    hidden folder beside the output.
+    hidden folder beside the output, and images that the same command finished before are kept as they are. Copies of an
+    image are images like others.
 
     Examples
     --------
@@ -81,7 +92,7 @@ def upscale(
 
       sr upscale face portraits/ --out enhanced/ --strict --json
 
-      sr upscale photo a.jpg b.png --out 'larger/{name}_x{scale}{suffix}' --bundle my_bundle/
+      sr upscale photo a.jpg b.png --out 'larger/{name}_x{scale}{suffix}' --bundle my_bundle/ --ensemble 8
 
     Exit codes: 0 all that was asked for is done; 2 (1 where the fault is ours) nothing could be done, or an image that was given by
     name or begun could not, while the others were; files below a folder that are no usable images are said, and change
@@ -97,7 +108,7 @@ def upscale(
     request = Request(
         domain=domain, paths=tuple(paths), out=out, workspace=environment.workspace_folder(workspace), null=null, dry_run=dry_run,
         model=model, bundle=bundle, interval=interval, residual=residual, overwrite=overwrite, precision=precision,
-        memory=options.memory_bytes(memory), tile=tile,
+        memory=options.memory_bytes(memory), tile=tile, ensemble=ensemble,
     )  # fmt: skip
     outcome = Outcome()
     with RichLog() as log:
@@ -108,13 +119,14 @@ def upscale(
                 fault = {"error": type(error).__name__, "sentence": str(error)}
                 print_json({**_document(request, outcome), "error": fault})
             raise
+    made = [one.made for one in (*outcome.there, *outcome.done)]
     if json:
         print_json(_document(request, outcome))
     elif dry_run:
-        _print_plan(outcome.jobs)
+        _print_plan(outcome)
     else:
-        _print_done(outcome.done)
-    untrusted = outcome.refusals or any(one.made.verdict.status in ("abstain", "fail") for one in outcome.done)
+        _print_made(made)
+    untrusted = outcome.refusals or any(one.verdict.status in ("abstain", "fail") for one in made)
     code = outcome.exit_code or (NOT_TRUSTED if strict and untrusted else 0)
     if code:
         raise typer.Exit(code)
@@ -123,13 +135,14 @@ def upscale(
 def _document(request: Request, outcome: Outcome) -> dict[str, object]:
     """Give the whole outcome as one document; images that were not begun have no files."""
     finished = {one.job.place.target: one for one in outcome.done}
-    images = []
+    images: list[dict[str, object]] = [
+        {"input": one.place.source.path, "output": one.place.target, "there_already": True, **_result(one.made)} for one in outcome.there
+    ]
     for job in outcome.jobs:
         entry: dict[str, object] = {"input": job.place.source.path, "output": job.place.target, "forecast": job.forecast}
         one = finished.get(job.place.target)
         if one is not None:
-            entry["files"] = [{"role": file.role, "path": file.path} for file in one.made.files]
-            entry["verdict"] = one.made.verdict
+            entry |= _result(one.made)
             entry["outcome"] = {"seconds": one.seconds, "cpu_seconds": one.cpu_seconds}
         if one is not None or request.dry_run:
             images.append(entry)
@@ -138,11 +151,17 @@ def _document(request: Request, outcome: Outcome) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print_plan(jobs: list[Job]) -> None:
+def _result(made: Upscaled) -> dict[str, object]:
+    return {"files": [{"role": file.role, "path": file.path} for file in made.files], "verdict": made.verdict}
+
+
+def _print_plan(outcome: Outcome) -> None:
     from flows.cli.output import duration_text
     from flows.storage import size_text
 
-    for job in jobs:
+    for one in outcome.there:
+        typer.echo(f"{one.place.source.path} -> {one.place.target}\n  is there already")
+    for job in outcome.jobs:
         said = job.forecast
         lr, sr = (f"{c} x {h} x {w}" for c, h, w in (said.lr, said.sr))
         runs = "1 run" if said.passes == 1 else f"{said.passes} runs"
@@ -155,9 +174,9 @@ def _print_plan(jobs: list[Job]) -> None:
         typer.echo(f"  disk      up to {disk}; {size_text(said.free_bytes)} free")
 
 
-def _print_done(done: list[Done]) -> None:
-    for one in done:
-        typer.echo(one.made.verdict.sentence)
-        for file in one.made.files:
+def _print_made(made: list[Upscaled]) -> None:
+    for one in made:
+        typer.echo(one.verdict.sentence)
+        for file in one.files:
             typer.echo(f"  {file.role:9} {file.path}")
-    typer.echo(done[0].made.verdict.claim.text)
+    typer.echo(made[0].verdict.claim.text)

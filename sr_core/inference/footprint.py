@@ -56,13 +56,14 @@ def work(predictor: Predictor, channels: int, height: int, width: int) -> Work:
     longest = max(height, width)
     size = predictor.tile or (longest if longest <= WHOLE else WHOLE)
     areas = [tile.window.height * tile.window.width for tile in tiles(height, width, size, predictor.halo)]
-    groups = channels if predictor.net.descriptor.bandwise else 1
+    groups = (channels if predictor.net.descriptor.bandwise else 1) * predictor.ensemble.runs
     return Work("whole" if len(areas) == 1 else "tiles", groups * len(areas), groups * sum(areas), max(areas))
 
 
 def peak_bytes(predictor: Predictor, pixels: int) -> int:
     """Give the bytes that one run of the network on an image of so many LR pixels holds at most, its input and results included."""
-    return int(pixels * bytes_per_pixel(predictor.net, predictor.precision))
+    sums = predictor.net.descriptor.channels * predictor.net.descriptor.scale**2 * 2 * FLOAT32 if predictor.ensemble.runs > 1 else 0
+    return int(pixels * (bytes_per_pixel(predictor.net, predictor.precision) + sums))
 
 
 def bytes_per_pixel(net: SRNet, precision: torch.dtype) -> float:

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from sr_core.bundle import Bundle
 from sr_core.errors import BundleError, InputError, ShapeError
+from sr_core.inference.ensemble import choose_ensemble
 from sr_core.inference.stream import NetFlow
 from sr_core.inference.tiles import tiles
 from sr_core.networks import SRNet
 from sr_core.networks.precision import choose_precision, full_precision
+from sr_core.operators.symmetry import dihedral, inverse
 from sr_core.raster import BoolArray, Float32Array, fill_nearest
 
 WHOLE = 512  # LR pixels: an image with no longer side is computed at once
@@ -47,24 +49,33 @@ class Predictor:
     tile : side of a tile in LR pixels. None: images of up to 512 px a side at once, larger ones in tiles of 512.
     device : "cpu", "cuda".
     strip : LR columns that pass through the network at once, where the rows of a wide image would take too much memory. None: all.
+    ensemble : 1, 4 (flips) or 8 (turns, too): the mean of so many runs on the image turned and mirrored, of mean and spread, as far as
+        the degradation has these symmetries (`ensemble.Ensemble`).
 
     Raises
     ------
     InputError
-        If the precision is unknown, or tiles or strips are wanted of a network that sees the whole image.
+        If the precision or the ensemble is unknown, or tiles or strips are wanted of a network that sees the whole image.
 
     Notes
     -----
     Images of up to 512 px a side are computed at once, larger ones row by row (`stream`), or in tiles where the network has a block
-    that cannot be. All are equal: bit for bit in bfloat16, within 1e-6 of the normalised value in float32 (CPU).
+    that cannot be, or with an ensemble. All are equal: bit for bit in bfloat16, within 1e-6 of the normalised value in float32 (CPU).
     Band-wise networks take one band after the other, so memory does not grow with the number of bands.
     """
 
     def __init__(
-        self, bundle: Bundle, precision: str = "auto", tile: int | None = None, device: str = "cpu", strip: int | None = None
+        self,
+        bundle: Bundle,
+        precision: str = "auto",
+        tile: int | None = None,
+        device: str = "cpu",
+        strip: int | None = None,
+        ensemble: int = 1,
     ) -> None:
         self.bundle = bundle
         self.tile, self.strip = tile, strip
+        self.ensemble = choose_ensemble(ensemble, bundle.card.operator)
         self.device = torch.device(device)
         self.precision = choose_precision(precision, device)
         if (tile or strip) and not bundle.net.tileable:
@@ -82,8 +93,8 @@ class Predictor:
         """Say how an image of that size (LR pixels) is computed: at once, row by row, so in strips of columns, or in tiles."""
         if not self.net.tileable or (self.tile is None and max(height, width) <= WHOLE):
             return "whole"
-        if self.tile is not None or not self._streams:
-            return "tiles"
+        if self.tile is not None or not self._streams or self.ensemble.runs > 1:
+            return "tiles"  # an ensemble, too: rows pass once, from top to bottom, and an image upside down begins with its last row
         return "strips" if self.strip is not None and self.strip < width else "rows"
 
     @cached_property
@@ -132,7 +143,15 @@ class Predictor:
         return Prediction(mean, spread)
 
     def stream(self, channels: int) -> RowPrediction:
-        """Begin an image of any height, whose rows are given from top to bottom."""
+        """Begin an image of any height, whose rows are given from top to bottom.
+
+        Raises
+        ------
+        ShapeError
+            If the network has a block that cannot be computed row by row, or is run as an ensemble.
+        """
+        if self.ensemble.runs > 1:
+            raise ShapeError(f"rows for a self-ensemble of {self.ensemble.runs}", "a whole image or tiles", "Call predict.")
         return RowPrediction(self, channels)
 
     def _groups(self, channels: int) -> list[slice]:
@@ -169,6 +188,14 @@ class Predictor:
         lr = torch.from_numpy(np.ascontiguousarray((y - np.float32(card.mean)) / np.float32(card.std)))
         return lr[None].to(self.device, memory_format=torch.channels_last)
 
+    def _answer(self, lr: Tensor, symmetry: int, with_spread: bool) -> tuple[Tensor, Tensor | None]:
+        """Run the network on a turned image, (1, C, h, w), and turn back what it says."""
+        turned = dihedral(lr, symmetry).contiguous(memory_format=torch.channels_last) if symmetry else lr
+        mean, spread = self.net.forward_spread(turned) if with_spread else (self.net(turned), None)
+        if not symmetry:
+            return mean, spread
+        return dihedral(mean, inverse(symmetry)), None if spread is None else dihedral(spread, inverse(symmetry))
+
     def physical(self, mean: Tensor, spread: Tensor | None) -> tuple[Float32Array, Float32Array | None]:
         """Turn what the network says, (1, C, h, w), to the physical unit."""
         card = self.bundle.card
@@ -177,12 +204,21 @@ class Predictor:
         return centre * np.float32(card.std) + np.float32(card.mean), None if error is None else error * np.float32(card.std)
 
     def _run(self, y: Float32Array, with_spread: bool) -> tuple[Float32Array, Float32Array | None]:
-        """Run the network once: physical unit in and out."""
+        """Run the network, once for each symmetry of the ensemble, and give the mean: physical unit in and out."""
         lr = self.normalised(y)
         with torch.inference_mode(), full_precision(self.device), ExitStack() as stack:
             if self.precision != torch.float32:
                 stack.enter_context(torch.autocast(self.device.type, dtype=self.precision))
-            return self.physical(*(self.net.forward_spread(lr) if with_spread else (self.net(lr), None)))
+            mean, spread = self._answer(lr, self.ensemble.symmetries[0], with_spread)
+            for symmetry in self.ensemble.symmetries[1:]:
+                other, error = self._answer(lr, symmetry, with_spread)
+                mean.add_(other)
+                if spread is not None and error is not None:
+                    spread.add_(error)
+            if self.ensemble.runs > 1:
+                mean.div_(self.ensemble.runs)
+                spread = None if spread is None else spread.div_(self.ensemble.runs)
+            return self.physical(mean, spread)
 
 
 class RowPrediction:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sr_core.patches.readers_base import SYMMETRIES, Draw, Reader, commuting, dihedral, draw, patch_shape, reader_grids
+from sr_core.operators.symmetry import SYMMETRIES, commuting, dihedral
+from sr_core.patches.readers_base import Draw, Reader, draw, patch_shape, reader_grids
 from sr_core.patches.readers_memory import DeviceReader, MemoryReader
 from sr_core.patches.readers_stream import StreamReader
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_core.patches.readers_base import Reader, Upscale, reader_grids
+from sr_core.operators.symmetry import Upscale
+from sr_core.patches.readers_base import Reader, reader_grids
 from sr_core.patches.readers_moments import Moments
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from sr_core.errors import StoreError
+from sr_core.operators.symmetry import Upscale
 from sr_core.patches.layout import group_name, opened, read_header
-from sr_core.patches.readers_base import Reader, Shape, Upscale
+from sr_core.patches.readers_base import Reader, Shape
 from sr_core.patches.readers_files import FILES, ShardFiles
 from sr_core.patches.readers_moments import Moments
 from sr_core.raster import BoolArray, Encoding, Float32Array

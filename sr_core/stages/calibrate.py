@@ -69,12 +69,15 @@ def _build(
     from sr_core.trust.calibration import Promise, Settings, choose_floor
     from sr_core.trust.calibration import calibrate as calibrate_samples
 
-    restorer = Restorer(bundle.path)
+    size = recipe.calibration.ensemble
+    restorer = Restorer(bundle.path, ensemble=size)
+    if sentence := restorer.predictor.ensemble.says():
+        log.say(f"calibrate: {sentence}")
     if restorer.precision != FULL:
         gate = measure_precision(domain, manifest, "val", bundle.path, format_to_choose(restorer.device), log=log)
         save_gate(folder, gate, log, "calibrate")
         if restorer.precision in gate.refused(bundle.weights):
-            restorer = Restorer(bundle.path, FULL)
+            restorer = Restorer(bundle.path, FULL, ensemble=size)
     card = restorer.card
     promise = Promise(alpha=recipe.calibration.alpha, delta=recipe.calibration.delta, gamma=recipe.calibration.gamma)
     split = manifest.split
@@ -92,7 +95,12 @@ def _build(
         weights=restorer.bundle.weights_hash,
         operator=restorer.operator.digest(),
         operator_name=f"{restorer.operator.kind} x{restorer.scale}",
-        settings=Settings(projection=card.projection, precision=restorer.precision, estimator=restorer.estimator),
+        settings=Settings(
+            projection=card.projection,
+            precision=restorer.precision,
+            estimator=restorer.estimator,
+            ensemble=restorer.predictor.ensemble.size,
+        ),
         software=software(),
     )
     shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))

@@ -99,6 +99,8 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
             meter.add(region, measured.pair, {restorer.precision: measured.restored.sr})
     log.progress("evaluating", len(regions), len(regions))
     notes = (*manifest.split.notes, *card.notes)
+    if (runs := restorer.predictor.ensemble.runs) > 1:
+        notes = (*notes, f"The model is run as a self-ensemble: the mean of {runs} runs on the image turned and mirrored.")
     if meter is not None:
         gate = meter.gate("test", domain.group_kind, Limits())
         save_gate(folder, gate, log, "evaluate")

@@ -45,6 +45,8 @@ class Restorer:
         and refused), "float32", "bfloat16" or, on CUDA, "float16".
     tile : side of the tiles in which the network runs, LR pixels; None: as the predictor sees fit.
     strip : LR columns that pass through the network at once in a large image; None: all of them.
+    ensemble : 1, 4 or 8: runs of the network on the image turned and mirrored, whose mean is taken (`inference.ensemble`); None: as
+        the model was calibrated, without a calibration 1.
 
     Attributes
     ----------
@@ -56,10 +58,18 @@ class Restorer:
     ------
     BundleError
         If the bundle cannot be read.
+    InputError
+        If there is no such precision or ensemble.
     """
 
     def __init__(
-        self, folder: Path, precision: str = "auto", device: str | None = None, tile: int | None = None, strip: int | None = None
+        self,
+        folder: Path,
+        precision: str = "auto",
+        device: str | None = None,
+        tile: int | None = None,
+        strip: int | None = None,
+        ensemble: int | None = None,
     ) -> None:
         from sr_core.bundle import Bundle
         from sr_core.inference import Predictor
@@ -79,7 +89,9 @@ class Restorer:
         if precision == "auto" and calibration is not None and calibration.settings.precision not in self.refused:
             precision = calibration.settings.precision
         self.precision = str(choose_precision(precision, self.device, self.refused)).removeprefix("torch.")
-        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, strip)
+        if ensemble is None:
+            ensemble = calibration.settings.ensemble if calibration is not None else 1
+        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, strip, ensemble)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
 
@@ -90,7 +102,7 @@ class Restorer:
             return None
         self.uncalibrated = calibration.mismatch(
             weights=self.bundle.weights_hash, operator=self.operator.digest(), projection=self.card.projection,
-            precision=self.precision, estimator=self.estimator,
+            precision=self.precision, estimator=self.estimator, ensemble=self.predictor.ensemble.size,
         )  # fmt: skip
         return None if self.uncalibrated else calibration
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,16 +18,16 @@ from sr_core.errors import BandError, InputError, ShapeError, SRError, UnitError
 from sr_core.log import Log
 from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
-from sr_core.stages.bands import Band, band_height, bands_of, restore_bands
+from sr_core.stages.bands import Band, bands_of, restore_bands
 from sr_core.stages.evidence import evidence_of, run_checks, worst_of
 from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
+from sr_core.stages.plan import gives_interval, make_plan
 from sr_core.stages.regions import check_whole, enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Verdict
 
-VERSION = 1  # of what finished rows are
 WAITING = 2  # bands that the writer has not finished, at most
 
 
@@ -77,32 +75,18 @@ def upscale(
     BandError
         If rows cannot be computed for a reason that does not lie in the image.
     """
-    claims = restorer.calibration is not None and restorer.calibration.multiplier is not None
-    if interval and not claims:
-        log.say("upscale: this bundle has no calibration that holds here; no interval is written")
-    plan = OutputPlan(
-        target=target,
-        scale=restorer.scale,
-        model=f"{domain.name}:{restorer.bundle.weights_hash[:12]}",
-        operator=restorer.operator.describe(),
-        claim=restorer.claim(domain.group_kind).text,
-        tags={
-            "SR_MODEL": restorer.bundle.weights_hash,
-            "SR_CALIBRATION": restorer.calibration.digest() if restorer.calibration else "none",
-            "SR_NOTICE": domain.sensitivity.notice,
-        },
-        interval=interval and claims,
-        residual=residual,
-        overwrite=overwrite,
-    )
+    if interval and not gives_interval(restorer):
+        reason = restorer.uncalibrated or "it has no interval to give"
+        log.say(f"upscale: this bundle has no calibration that holds here ({reason}); no interval is written")
     with ExitStack() as stack:
         scene = stack.enter_context(domain.open(source))
         check_fits(scene, restorer)
-        plan = replace(plan, key=_key(source, scene, restorer, plan))
+        plan = make_plan(domain, source, scene, restorer, target, interval=interval, residual=residual, overwrite=overwrite)
         writer = stack.enter_context(domain.create(source, plan))
         try:
             _fill(scene, writer, restorer, plan, source.path.name, log)
             verdict = _judge(domain, source, scene, writer, restorer, log)
+            verdict = verdict.model_copy(update={"key": plan.key})
             files = writer.finish(verdict)
         except BaseException as error:
             if can_go_on(error):
@@ -125,22 +109,6 @@ def upscale_path(domain: Domain, path: Path, restorer: Restorer, target: Path, *
         reason = " ".join(r.says() for r in refusals[:3]) or f"{len(sources)} images lie there."
         raise InputError(f"{path}", f"one image that the {domain.name} domain reads", reason)
     return upscale(domain, sources[0], restorer, target, log=log, overwrite=overwrite)
-
-
-def _key(source: Source, scene: Scene, restorer: Restorer, plan: OutputPlan) -> str:
-    """Hash all that the finished rows depend on, so that no row of another run is taken for one of this."""
-    from sr_core.bundle import software
-
-    body = {
-        "version": VERSION,
-        "software": software(),
-        "source": source.sha256,
-        "image": [list(scene.shape), list(scene.bands), scene.unit, repr(scene.encoding)],
-        "model": [restorer.bundle.weights_hash, restorer.card.digest()],
-        "run": [restorer.precision, restorer.device, restorer.predictor.tile, restorer.predictor.strip, band_height(scene.shape[2])],
-        "plan": [plan.scale, plan.interval, plan.residual, plan.model, plan.operator, plan.claim, dict(plan.tags)],
-    }
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _say_what_is_kept(writer: SceneWriter, log: Log) -> None:
@@ -243,12 +211,11 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
     clipped = writer.canvas.clipped
     if clipped:
         log.say(f"upscale: {clipped} values of {source.path.name} lay beyond what the file can hold and were cut to its range")
-    interval = restorer.calibration is not None and restorer.calibration.multiplier is not None
     return judge(
         restorer.claim(domain.group_kind),
         (*worst_of(results), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
         invisible_size_px=restorer.invisible_size_px,
-        covered_share=1.0 if interval else 0.0,
+        covered_share=1.0 if gives_interval(restorer) else 0.0,
         inputs=(source.sha256,),
         software=software(),
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

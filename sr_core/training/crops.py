@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from sr_core.errors import ShapeError
-from sr_core.patches.readers import dihedral
+from sr_core.operators.symmetry import dihedral
 
 
 class Crops:

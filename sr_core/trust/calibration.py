@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from sr_core.errors import TrustError
 from sr_core.raster import Float32Array
@@ -26,11 +27,21 @@ FLAT_ENOUGH = 0.10  # largest difference of coverage between spread bins that a 
 
 
 class Settings(Record):
-    """What else decides the pixels: projection onto the measurement, precision ("float32", "bfloat16"), estimator of spread."""
+    """What else decides the pixels.
+
+    Attributes
+    ----------
+    projection : whether the output is projected onto the measurement.
+    precision : "float32", "bfloat16".
+    estimator : of the spread.
+    ensemble : 1, 4 or 8, size of the self-ensemble. 1 is left out of the text, so that calibrations from before there was one keep
+        their digest.
+    """
 
     projection: bool
     precision: str
     estimator: str = "magnitude head"
+    ensemble: int = Field(default=1, exclude_if=lambda size: size == 1)
 
 
 class Promise(Record):
@@ -78,7 +89,9 @@ class Calibration(Record):
     largest_errors_held: float | None
     software: str
 
-    def mismatch(self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head") -> str:
+    def mismatch(
+        self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head", ensemble: int = 1
+    ) -> str:
         """Say why this calibration does not hold for a model as it is run; "" where it does."""
         pairs = (
             ("other weights", self.weights, weights),
@@ -86,13 +99,18 @@ class Calibration(Record):
             ("another projection setting", self.settings.projection, projection),
             ("another precision", self.settings.precision, precision),
             ("another estimate of spread", self.settings.estimator, estimator),
+            (f"a self-ensemble of {mine}" if (mine := self.settings.ensemble) > 1 else "no self-ensemble", mine, ensemble),
         )
-        wrong = [what for what, mine, given in pairs if mine != given]
+        wrong = [what for what, own, given in pairs if own != given]
         return f"it was calibrated with {' and '.join(wrong)}" if wrong else ""
 
-    def matches(self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head") -> bool:
+    def matches(
+        self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head", ensemble: int = 1
+    ) -> bool:
         """Whether this calibration holds for a model as it is run (`mismatch` says why not)."""
-        return not self.mismatch(weights=weights, operator=operator, projection=projection, precision=precision, estimator=estimator)
+        return not self.mismatch(
+            weights=weights, operator=operator, projection=projection, precision=precision, estimator=estimator, ensemble=ensemble
+        )
 
     def half_width(self, spread: Float32Array) -> Float32Array:
         """Give the half-width of the interval from the spread; same shape and unit, NaN where there is no multiplier."""

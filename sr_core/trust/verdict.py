@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sr_core.errors import ShapeError, TrustError
 from sr_core.raster import BoolArray, Float32Array, Window
@@ -103,8 +103,9 @@ class Verdict(Record):
     ----------
     invisible_size_px : smallest object (FWHM, HR px) that the measurement vouches for: at most 10 % of its peak is unseen.
     covered_share : share of the valid pixels that carry an interval, 0..1.
-    inputs, outputs : sha256 of the files read and written.
+    inputs, outputs : sha256 of the files read and written, the image first.
     time : ISO 8601, or None where the record must be the same on every run.
+    key : hash of all that the files depend on (`OutputPlan.key`); left out of the text where there are none.
     """
 
     status: Status
@@ -118,6 +119,7 @@ class Verdict(Record):
     calibration: Digest | None = None
     software: str = ""
     time: str | None = None
+    key: str = Field(default="", exclude_if=lambda key: not key)
 
     @property
     def sentence(self) -> str:

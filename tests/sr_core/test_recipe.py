@@ -85,6 +85,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
         "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1,
         "spread.steps": 1, "spread.rate": 0.5, "calibration.alpha": 0.2, "calibration.delta": 0.2, "calibration.gamma": 0.2,
+        "calibration.ensemble": 8,
     }  # fmt: skip
     assert set(setting_names()) == set(other)
     upscaled = {"patches.grid": "hr", "network.family": "srcnn"}

@@ -128,8 +128,9 @@ def test_links_out_of_the_folder_and_copies_are_left_out(make_slice, tmp_path):
     inside = make_slice("in/a.dcm")
     (tmp_path / "in" / "copy.dcm").write_bytes(inside.read_bytes())
     (tmp_path / "in" / "link.dcm").symlink_to(outside)
-    sources, refusals = READER.discover([tmp_path / "in"], Silent())
+    sources, refusals = MedicalDomain().discover([tmp_path / "in"], Silent())
     assert [s.path.name for s in sources] == ["a.dcm"] and not refusals
+    assert [s.path.name for s in READER.discover([tmp_path / "in"], Silent())[0]] == ["a.dcm", "copy.dcm"]
 
 
 # What may be upscaled but not learned from.

@@ -10,6 +10,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sr_core.inference import Predictor
+from sr_core.inference.ensemble import choose_ensemble
 from sr_core.inference.footprint import bytes_per_pixel, work
 from sr_core.networks import Descriptor, SRNet, build
 from sr_core.operators import make_operator
@@ -82,7 +83,7 @@ def test_work_counts_the_runs_and_their_pixels(tile: int | None, bandwise: bool)
         def __init__(self) -> None:
             self.net, self.tile = net, tile
             self.bundle = type("Stub", (), {"net": net, "card": type("Card", (), {"mean": 0.0, "std": 1.0})()})()  # type: ignore[assignment]
-            self.device, self.precision = torch.device("cpu"), torch.float32
+            self.device, self.precision, self.ensemble = torch.device("cpu"), torch.float32, choose_ensemble(1, "")
 
         def _run(self, y: Any, with_spread: bool) -> Any:
             seen.append(y.shape[1] * y.shape[2])

@@ -19,7 +19,7 @@ from sr_core.canvas import Canvas
 from sr_core.errors import BandError, DeliveryError, InputError, OutputError
 from sr_core.log import Silent
 from sr_core.raster import Raster, Window
-from sr_core.stages import bands
+from sr_core.stages import bands, plan
 from sr_core.stages import upscale as stage
 from sr_core.stages.restore import Restorer
 from sr_core.stages.upscale import upscale_path
@@ -129,15 +129,16 @@ def test_what_the_result_depends_on_is_in_the_key(
     go(residual=True)
     go(Restorer(run.bundle.path))  # without calibration
     go(Restorer(run.calibrated.path, "float32" if restorer.precision == "bfloat16" else "bfloat16"))
+    go(Restorer(run.bundle.path, ensemble=4))
     other = texture(150, 131, seed=4)
     np.save(scene, other)
     go()
     monkeypatch.setattr(bands, "ROWS", (64, 64))
     monkeypatch.setattr(bands, "WHOLE", 0)
     go()
-    monkeypatch.setattr(stage, "VERSION", 2)
+    monkeypatch.setattr(plan, "VERSION", 2)
     go()
-    assert len(set(keys[2:])) == len(keys[2:]) == 8 and all(len(key) == 64 for key in keys)
+    assert len(set(keys[2:])) == len(keys[2:]) == 9 and all(len(key) == 64 for key in keys)
 
 
 def test_rows_of_another_run_are_removed_and_damaged_ones_made_again(

@@ -140,6 +140,17 @@ def test_masked_pixels_do_not_count() -> None:
     assert calibrated([clean._replace(mask=np.zeros((40, 40), bool)), other]).n == 1
 
 
+def test_a_calibration_from_before_there_were_ensembles_holds_and_keeps_its_digest() -> None:
+    made = calibrated(samples(3))
+    text = made.to_json()
+    assert "ensemble" not in text and Calibration.from_json(text, "old").settings.ensemble == 1
+    assert Calibration.from_json(text, "old").digest() == made.digest()
+    eight = made.model_copy(update={"settings": made.settings.model_copy(update={"ensemble": 8})})
+    assert Calibration.from_json(eight.to_json(), "new") == eight and eight.digest() != made.digest()
+    assert eight.mismatch(**MATCHING) == "it was calibrated with a self-ensemble of 8"
+    assert eight.mismatch(**MATCHING, ensemble=8) == ""
+
+
 @pytest.mark.parametrize(
     ("key", "value", "word"),
     [
@@ -148,6 +159,7 @@ def test_masked_pixels_do_not_count() -> None:
         ("projection", False, "projection"),
         ("precision", "bfloat16", "precision"),
         ("estimator", "heuristic", "spread"),
+        ("ensemble", 8, "no self-ensemble"),
     ],
 )
 def test_any_change_of_what_decides_the_pixels_ends_the_claim(key: str, value: object, word: str) -> None:
