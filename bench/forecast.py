@@ -35,7 +35,7 @@ def scene(path: Path, bands: int, height: int, width: int) -> None:
     write_tiff(path, pixels, nodata=0, edit=declare, tiled=True, blockxsize=512, blockysize=512)
 
 
-def child(folder: Path, tile: int | None) -> None:
+def child(folder: Path, tile: int | None, precision: str) -> None:
     """Forecast, then upscale, and print both as one JSON line."""
     import torch
 
@@ -47,7 +47,7 @@ def child(folder: Path, tile: int | None) -> None:
 
     torch.set_num_threads(1)
     sources, _ = DOMAIN.discover([folder / "scene.tif"], Silent())
-    restorer = Restorer(folder / "bundle", tile=tile)
+    restorer = Restorer(folder / "bundle", precision, tile=tile)
     with DOMAIN.open(sources[0]) as opened:
         pace = measure_pace(DOMAIN, opened, restorer)
     said = forecast(DOMAIN, sources[0], restorer, folder / "sr.tif", pace)
@@ -65,24 +65,27 @@ def main() -> None:
     for name, value in (("height", 1800), ("width", 1600), ("bands", 4)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--tile", type=int)
+    parser.add_argument("--precision", default="auto", choices=("auto", "float32", "bfloat16"))
     parser.add_argument("--child", type=Path)
     given = parser.parse_args()
     if given.child:
-        child(given.child, given.tile)
+        child(given.child, given.tile, given.precision)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         from made_bundle import make_bundle
 
         scene(folder / "scene.tif", given.bands, given.height, given.width)
-        make_bundle(folder / "bundle", "reflectance", width=32, blocks=8, linear_taps=9)
-        command = [sys.executable, __file__, "--child", name, *(["--tile", str(given.tile)] if given.tile else [])]
+        make_bundle(folder / "bundle", "reflectance", width=32, blocks=8, linear_taps=9, precision=given.precision)
+        command = [sys.executable, __file__, "--child", name, "--precision", given.precision]
+        command += ["--tile", str(given.tile)] if given.tile else []
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     outcome = json.loads(done.stdout.strip().splitlines()[-1])
     said = outcome.pop("forecast")
     values = {f"forecast_{key}": value for key, value in said.items()} | {f"outcome_{key}": value for key, value in outcome.items()}
     values["cpu_ratio"] = said["cpu_seconds"] / outcome["cpu_s"]
     values["memory_ratio"] = said["peak_bytes"] / outcome["peak_bytes"]
+    values["peak_gib"] = outcome["peak_bytes"] / 2**30
     values["disk_ratio"] = said["output_bytes"] / outcome["files"]
     values["cpu_error"] = abs(values["cpu_ratio"] - 1)
     values["memory_error"] = abs(values["memory_ratio"] - 1)

@@ -54,10 +54,10 @@ class NetFlow:
             made["detail"] = self._filter.feed(bands, last)
         if self._trunk is not None and self._tail is not None:
             features = self._trunk.feed(y, last)
-            rows = max(LEAST, y.shape[2])
-            made["residual"] = _like_bands(in_pieces(self._tail, features, rows, last))
+            fed = max(LEAST, y.shape[2])
+            made["residual"] = _like_bands(in_pieces(self._tail, features, fed, last))
             if self._head is not None:
-                made["spread"] = _like_bands(in_pieces(self._head, features, rows, last))
+                made["spread"] = _like_bands(in_pieces(self._head, features, fed, last))
         elif self._head is not None:
             made["spread"] = self._head.feed(made.get("detail", torch.zeros_like(made["upscaled"])), last)
         for part, rows in made.items():
@@ -77,7 +77,7 @@ class NetFlow:
 
 
 def in_pieces(flow: Flow, x: Tensor, rows: int, last: bool) -> Tensor:
-    """Feed at most so many rows at once: with an image's last rows come all that the trunk had kept, and the tail is where rows are large."""
+    """Feed at most so many rows at once: with an image's last ones come all that the trunk had kept, and a tail's rows are large."""
     if x.shape[2] <= rows:
         return flow.feed(x, last)
     starts = range(0, x.shape[2], rows)

@@ -231,7 +231,8 @@ def _residual(operator: Operator, lr: Raster, delivered: Float32Array, channel: 
     around = -(-2 * operator.support // scale) if operator.windowed else max(lr.mask.shape)
     near = window.grown(around, *lr.mask.shape)
     rows, cols = near.slices()
-    part = Raster(lr.pixels[channel : channel + 1, rows, cols], lr.mask[rows, cols], lr.bands[channel : channel + 1], lr.unit, lr.valid_range)
+    one = slice(channel, channel + 1)
+    part = Raster(lr.pixels[one, rows, cols], lr.mask[rows, cols], lr.bands[one], lr.unit, lr.valid_range)
     stored = encoding.decode(encoding.encode(delivered[(slice(None), *near.scaled(scale).slices())]))
     inside = window.inside(near).slices()
     left: Float32Array = residual_of(operator, part, stored, enlarge_mask(part.mask, operator.scale))[0][inside]

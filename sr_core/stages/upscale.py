@@ -101,8 +101,9 @@ def upscale(
         writer = stack.enter_context(domain.create(source, plan))
         try:
             _fill(scene, writer, restorer, plan, source.path.name, log)
-            give_back()  # what the bands took, before the files are made
+            give_back()  # what the bands took, before the next step takes its own
             verdict = _judge(domain, source, scene, writer, restorer, log)
+            give_back()
             files = writer.finish(verdict)
         except BaseException as error:
             if can_go_on(error):

@@ -20,7 +20,9 @@ from sr_core.trust.scores import Sample
 RANGES = {"reflectance": (0.0, 1.5), "grey level": (0.0, 255.0), "HU": (-1024.0, 3071.0), "DN": (0.0, 65535.0)}
 
 
-def make_bundle(folder: Path, unit: str = "reflectance", calibrated: bool = True, seed: int = 0, precision: str = "auto", **descriptor: Any) -> Path:
+def make_bundle(
+    folder: Path, unit: str = "reflectance", calibrated: bool = True, seed: int = 0, precision: str = "auto", **descriptor: Any
+) -> Path:
     """Write a bundle, calibrated in `precision`; `descriptor` changes its network (EDSR of 1 block of 8 maps at scale 2 by default)."""
     scale = descriptor.get("scale", 2)
     operator = make_operator("bicubic", scale)
