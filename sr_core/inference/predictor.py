@@ -43,7 +43,7 @@ class Predictor:
     ----------
     bundle : a loaded bundle; its network is moved to the device.
     precision : "auto" (bfloat16 where the device gains), "float32" or "bfloat16"; the base is float32 always.
-    tile : side of a tile in LR pixels. None: images of up to 512 px a side at once, larger ones in tiles of 512.
+    tile : side of a tile in LR pixels. None: images of up to 512 px a side at once, larger ones row by row.
     device : "cpu", "cuda".
 
     Raises
