@@ -37,10 +37,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Job:
-    """An image with its place and its forecast."""
+    """An image with its place, its forecast, and the model made ready as the forecast has it."""
 
     place: Place
     forecast: Forecast
+    restorer: Restorer
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,13 @@ class Batch:
 
         jobs: list[Job] = []
         for place in fitting:
-            said = ask(place, self.restorer)
+            restorer, said = limits.in_strips(place, ask(place, self.restorer), self.settings.memory, ask, self.restorer)
             try:
-                limits.check_memory(place, said, self.settings.memory, self.settings.asked, ask, self.restorer)
+                limits.check_memory(place, said, self.settings.memory, self.settings.asked, ask, restorer)
             except SRError as error:
                 self._fail(place.source.path, error)
             else:
-                jobs.append(Job(place, said))
+                jobs.append(Job(place, said, restorer))
         limits.check_disk([(job.place.target, job.forecast) for job in jobs])
         return jobs
 
@@ -190,7 +191,7 @@ class Batch:
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 made = upscale(
-                    self.domain, source, self.restorer, target, log=log or self.log, interval=self.settings.interval,
+                    self.domain, source, job.restorer, target, log=log or self.log, interval=self.settings.interval,
                     residual=self.settings.residual, overwrite=self.settings.overwrite,
                 )  # fmt: skip
             except SRError as error:

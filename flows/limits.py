@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sr_core.stages.forecast import Forecast
     from sr_core.stages.restore import Restorer
 
+STRIPS = (8192, 4096, 2048, 1024, 512, 256)  # LR columns, tried from the widest on where memory is short
 TILES = (512, 256, 128, 64)  # LR pixels a side, offered where memory is short
 
 
@@ -44,6 +45,23 @@ def check_memory(
                 raise InputError(given, limit, f"--tile {tile} takes about {size_text(least)}.")
     gigabytes = f"{-(-said.peak_bytes // 10**8) / 10:.1f}GB"
     raise InputError(given, limit, f"No tile fits either: give --memory {gigabytes} where there is so much, or cut the image into parts.")
+
+
+def in_strips(
+    place: Place, said: Forecast, most: int, ask: Callable[[Place, Restorer], Forecast], restorer: Restorer
+) -> tuple[Restorer, Forecast]:
+    """Give the restorer and the forecast with which an image fits the memory: with strips of columns, where its rows are too wide.
+
+    Where they fit as they are, or no strip helps, both come back unchanged. Strips give the same pixels; they take longer.
+    """
+    if said.executor == "rows" and said.peak_bytes > most:
+        for strip in STRIPS:
+            if strip < said.lr[2]:
+                narrower = restorer.in_strips(strip)
+                less = ask(place, narrower)
+                if less.peak_bytes <= most:
+                    return narrower, less
+    return restorer, said
 
 
 def with_tile(restorer: Restorer, tile: int) -> Restorer:

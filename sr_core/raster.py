@@ -177,7 +177,10 @@ class Encoding:
         """Turn stored values into float32 physical values (computed in float64)."""
         if self.is_integer and self.scale == 1 and self.offset == 0:
             return stored.astype(np.float32)  # the same: one rounding
-        return (stored.astype(np.float64) * self.scale + self.offset).astype(np.float32)
+        physical = np.empty(stored.shape, np.float32)
+        for values, room in cache_blocks(stored, physical):
+            room[...] = values.astype(np.float64) * self.scale + self.offset
+        return physical
 
     def encode(self, physical: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Turn physical values into stored ones: rounded half to even, cut to [low, high]. NaN is the caller's business."""

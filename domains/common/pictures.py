@@ -34,7 +34,7 @@ from sr_core.canvas import HALF_WIDTH, STORED, Canvas, Layout, by_rows, encoded_
 from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
 from sr_core.errors import DeliveryError, InputError, ShapeError, SRError
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window, cache_blocks
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -191,7 +191,8 @@ class PictureWriter:
         self.encoding = Encoding.of(str(original.pixels.dtype))
         target_format = SUFFIXES.get(plan.target.suffix.lower(), original.format)
         alpha = None if original.alpha is None else _upscaled_alpha(original.alpha, plan.scale, self.encoding)
-        self._picture = replace(original, pixels=original.pixels[:, :1, :1], alpha=alpha, format=target_format)  # pixels: in the canvas
+        # Its pixels lie in the canvas; one of them stays, as a copy that does not keep the others.
+        self._picture = replace(original, pixels=original.pixels[:, :1, :1].copy(), alpha=alpha, format=target_format)
         self.lossless = target_format != "JPEG"
         _probe(self._picture)
         stem = plan.target.with_suffix("")
@@ -300,9 +301,11 @@ def encode_interval(half_width: Float32Array) -> bytes:
     """
     largest = float(np.nanmax(half_width)) if np.isfinite(half_width).any() else 0.0
     scale = max(largest, 1.0) / (NO_CLAIM - 1)
-    with np.errstate(invalid="ignore"):
-        codes = np.ceil(half_width.astype(np.float64) / scale - 1e-9)
-    stored = np.where(np.isfinite(half_width), np.clip(codes, 0, NO_CLAIM - 1), NO_CLAIM).astype(np.uint16)
+    stored = np.empty(half_width.shape, np.uint16)
+    for values, codes in cache_blocks(half_width, stored):
+        claimed = np.isfinite(values)
+        exact = np.ceil(np.where(claimed, values, 0).astype(np.float64) / scale - 1e-9)
+        codes[...] = np.where(claimed, np.clip(exact, 0, NO_CLAIM - 1), NO_CLAIM)
     words = {"quantity": "half-width", "unit": UNIT, "scale": scale, "no_claim": NO_CLAIM}
     return encode_png16(stored, text={"sr-scale": repr(scale), "sr-interval": json.dumps(words)})
 

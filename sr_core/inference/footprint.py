@@ -6,11 +6,13 @@ A forecast asks here and nowhere else how images are computed; an executor that 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
-from sr_core.inference.predictor import WHOLE, Predictor
-from sr_core.inference.tiles import tiles
+from sr_core.inference.predictor import WHOLE, Executor, Predictor, fed_rows
+from sr_core.inference.stream import NetFlow
+from sr_core.inference.tiles import strips_of, tiles
 from sr_core.networks import SRNet
 from sr_core.networks.blocks import (
     Activation,
@@ -31,32 +33,59 @@ from sr_core.networks.blocks import (
 
 FLOAT32 = 4  # bytes
 WIDE = {"softplus": 5}  # values that an activation holds at once, where it is more than its input and its output
+NARROW = 16  # columns of the passage in which it is seen what is kept
+RESULTS = 4  # float32 values of mean and spread a SR value of the rows fed: each group's, and all of them together
 
 
 @dataclass(frozen=True)
 class Work:
-    """What `Predictor.predict` does with an image.
+    """What a predictor does with an image.
 
     Attributes
     ----------
-    executor : "whole" or "tiles".
-    passes : how often the network runs.
+    executor : "whole", "rows", "strips" or "tiles".
+    passes : how often the network runs; an image, or a strip of it, whose rows pass through it counts once for each group of bands.
     pixels : LR pixels that it computes in all runs, halos included.
-    largest : LR pixels of its largest run.
+    largest : LR pixels of its largest run; of rows, those that are fed at once.
     """
 
-    executor: str
+    executor: Executor
     passes: int
     pixels: int
     largest: int
 
 
+@dataclass(frozen=True)
+class PassageBytes:
+    """What rows on their way through a network hold, all groups of bands together.
+
+    Attributes
+    ----------
+    kept : bytes between two feeds.
+    peak : bytes at most, while rows are fed; what is kept and the rows that come out are among them.
+    """
+
+    kept: int
+    peak: int
+
+
+def groups_of(predictor: Predictor, channels: int) -> int:
+    """Give how many groups of bands the network takes one after the other."""
+    return channels if predictor.net.descriptor.bandwise else 1
+
+
 def work(predictor: Predictor, channels: int, height: int, width: int) -> Work:
-    """Give the work of one call of `predict` on an image of (channels, height, width)."""
+    """Give the work of one call of `predict` on an image of (channels, height, width), or of its passage row by row."""
+    groups, executor = groups_of(predictor, channels), predictor.executor(height, width)
+    if executor == "strips":
+        seen = [strip.seen.stop - strip.seen.start for strip in strips_of(width, predictor.strip or width, predictor.halo)]
+        return Work("strips", groups * len(seen), groups * height * sum(seen), min(height, fed_rows(max(seen))) * max(seen))
+    if executor == "rows":
+        return Work("rows", groups, groups * height * width, min(height, fed_rows(width)) * width)
     longest = max(height, width)
     size = predictor.tile or (longest if longest <= WHOLE else WHOLE)
     areas = [tile.window.height * tile.window.width for tile in tiles(height, width, size, predictor.halo)]
-    groups = (channels if predictor.net.descriptor.bandwise else 1) * predictor.ensemble.runs
+    groups *= predictor.ensemble.runs
     return Work("whole" if len(areas) == 1 else "tiles", groups * len(areas), groups * sum(areas), max(areas))
 
 
@@ -64,6 +93,45 @@ def peak_bytes(predictor: Predictor, pixels: int) -> int:
     """Give the bytes that one run of the network on an image of so many LR pixels holds at most, its input and results included."""
     sums = predictor.net.descriptor.channels * predictor.net.descriptor.scale**2 * 2 * FLOAT32 if predictor.ensemble.runs > 1 else 0
     return int(pixels * (bytes_per_pixel(predictor.net, predictor.precision) + sums))
+
+
+def passage_bytes(predictor: Predictor, channels: int, width: int) -> PassageBytes:
+    """Give what an image of that width (LR pixels) holds while its rows pass through the network.
+
+    Notes
+    -----
+    Groups are fed one after the other: each keeps its rows, one is in work. That one holds, of the rows fed, what a run of the whole
+    holds of an image, and the rows that its widest convolution kept beside them.
+    """
+    groups, rows, net = groups_of(predictor, channels), fed_rows(width), predictor.net
+    kept = int(groups * width * kept_per_column(net, predictor.precision))
+    in_work = peak_bytes(predictor, (rows + _widest(net) - 1) * width)
+    made = RESULTS * FLOAT32 * channels * rows * width * net.descriptor.scale**2
+    return PassageBytes(kept, kept + max(in_work, made))
+
+
+@lru_cache(maxsize=8)
+def kept_per_column(net: SRNet, precision: torch.dtype) -> float:
+    """Give the bytes that one column of one group of bands keeps between two feeds: seen in a passage of a few columns.
+
+    Raises
+    ------
+    ShapeError
+        If the network has a block that cannot be computed row by row.
+    """
+    parameter = next(net.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    flow = NetFlow(net, precision, net.descriptor.spread)
+    with torch.inference_mode():
+        flow.feed(torch.zeros(1, net.descriptor.channels, 2 * net.halo + 1, NARROW, device=device), last=False)
+    return flow.kept() / NARROW
+
+
+def _widest(net: SRNet) -> int:
+    """Give the side of the widest kernel in the part of a network that holds most."""
+    parts = [net.filter] if net.trunk is None else [net.trunk, net.tail]
+    blocks = [block for part in parts if part is not None for block in part.modules()]
+    return max((block.side for block in blocks if isinstance(block, Conv | FixedConv)), default=1)
 
 
 def bytes_per_pixel(net: SRNet, precision: torch.dtype) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -46,7 +47,7 @@ class Predictor:
     ----------
     bundle : a loaded bundle; its network is moved to the device.
     precision : "auto" (bfloat16 where the device gains), "float32" or "bfloat16"; the base is float32 always.
-    tile : side of a tile in LR pixels. None: images of up to 512 px a side at once, larger ones in tiles of 512.
+    tile : side of a tile in LR pixels. None: images of up to 512 px a side at once, larger ones row by row.
     device : "cpu", "cuda".
     strip : LR columns that pass through the network at once, where the rows of a wide image would take too much memory. None: all.
     ensemble : 1, 4 (flips) or 8 (turns, too): the mean of so many runs on the image turned and mirrored, of mean and spread, as far as
@@ -96,6 +97,12 @@ class Predictor:
         if self.tile is not None or not self._streams or self.ensemble.runs > 1:
             return "tiles"  # an ensemble, too: rows pass once, from top to bottom, and an image upside down begins with its last row
         return "strips" if self.strip is not None and self.strip < width else "rows"
+
+    def in_strips(self, strip: int) -> Predictor:
+        """Give the same predictor, of the same network, that takes large images in strips of so many LR columns."""
+        other = copy(self)
+        other.strip = strip
+        return other
 
     @cached_property
     def _streams(self) -> bool:

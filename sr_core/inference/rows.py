@@ -216,9 +216,10 @@ class Queue:
         self.rows = 0
 
     def put(self, x: Tensor) -> None:
-        """Append rows."""
+        """Append rows; those that are part of something larger do not keep it in memory."""
         if x.shape[2] or not self._parts:
-            self._parts.append(x)
+            whole = x.untyped_storage().nbytes() <= x.nbytes
+            self._parts.append(x if whole else x.clone(memory_format=torch.channels_last))
             self.rows += x.shape[2]
 
     def take(self, count: int) -> list[Tensor]:

@@ -8,6 +8,8 @@ from torch import Tensor
 from sr_core.inference.rows import Flow, Queue, added, flow_of, joined
 from sr_core.networks import SRNet
 
+LEAST = 4  # rows that are fed at once to the tail, where more come
+
 
 class NetFlow:
     """A network through which one image passes once, from top to bottom.
@@ -52,9 +54,10 @@ class NetFlow:
             made["detail"] = self._filter.feed(bands, last)
         if self._trunk is not None and self._tail is not None:
             features = self._trunk.feed(y, last)
-            made["residual"] = _like_bands(self._tail.feed(features, last))
+            fed = max(LEAST, y.shape[2])
+            made["residual"] = _like_bands(in_pieces(self._tail, features, fed, last))
             if self._head is not None:
-                made["spread"] = _like_bands(self._head.feed(features, last))
+                made["spread"] = _like_bands(in_pieces(self._head, features, fed, last))
         elif self._head is not None:
             made["spread"] = self._head.feed(made.get("detail", torch.zeros_like(made["upscaled"])), last)
         for part, rows in made.items():
@@ -73,8 +76,16 @@ class NetFlow:
         return sum(flow.kept() for flow in flows if flow is not None) + sum(queue.kept() for queue in self._queues.values())
 
 
+def in_pieces(flow: Flow, x: Tensor, rows: int, last: bool) -> Tensor:
+    """Feed at most so many rows at once: with an image's last ones come all that the trunk had kept, and a tail's rows are large."""
+    if x.shape[2] <= rows:
+        return flow.feed(x, last)
+    starts = range(0, x.shape[2], rows)
+    return joined([flow.feed(x[:, :, row : row + rows], last and row == starts[-1]) for row in starts])
+
+
 def _like_bands(x: Tensor) -> Tensor:
-    """Fold the bands into the sample axis."""
+    """Fold the bands into the sample axis; there may be no rows yet."""
     return x.reshape(x.shape[0] * x.shape[1], 1, *x.shape[-2:])
 
 

@@ -59,3 +59,17 @@ def starts(length: int, size: int) -> list[int]:
     """
     first = list(range(0, length - size, size))
     return [*first, length - size]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Columns of an image: those that are wanted, and those that the network sees."""
+
+    core: slice
+    seen: slice
+
+
+def strips_of(width: int, size: int, halo: int) -> list[Strip]:
+    """Cut the columns of an image into strips of one size; the last is shifted inwards, as tiles are."""
+    size = min(size, width)
+    return [Strip(slice(c, c + size), slice(max(0, c - halo), min(width, c + size + halo))) for c in starts(width, size)]

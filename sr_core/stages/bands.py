@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sr_core.raster import Float32Array, Raster, Scene, Window
+from sr_core.raster import Encoding, Float32Array, Raster, Scene, Window, cache_blocks
 from sr_core.stages.evidence import residual_of
 from sr_core.stages.regions import enlarge_mask
 from sr_core.stages.strips import Strips, together
 
 if TYPE_CHECKING:
+    from sr_core.operators import Operator
     from sr_core.stages.restore import Restorer
 
 PIXELS = 1 << 20  # LR pixels of a band and a channel, at most
@@ -73,26 +74,26 @@ def restore_bands(restorer: Restorer, scene: Scene, *, start: int = 0, residual:
     """
     _, height, width = scene.shape
     ways = {"rows": _by_rows, "strips": _by_strips, "tiles": _by_windows, "whole": _by_windows}
-    for window, piece in ways[restorer.predictor.executor(height, width)](restorer, scene, bands_of(scene, restorer.windowed)[start:]):
-        yield _deliver(restorer, scene, window, piece, residual)
+    wanted = bands_of(scene, restorer.windowed)[start:]
+    pieces = ways[restorer.predictor.executor(height, width)](restorer, scene, wanted)
+    for band in wanted:  # no name is given to a piece or a band here: it would keep it while the next one is computed
+        yield _deliver(restorer, scene, band, next(pieces), residual)
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Rows of an image (`window`, LR grid): the measurement, holes filled, and mean and spread in parts, one below the other."""
+    """Rows of an image (`window`, LR grid): the measurement, holes filled, and the network's mean and spread, (C, s h, s W).
+
+    Mean and spread may be views of memory that the next piece overwrites.
+    """
 
     window: Window
     lr: Raster
-    mean: tuple[Float32Array, ...]
-    spread: tuple[Float32Array, ...]
-
-    def channel(self, number: int) -> tuple[Float32Array, Float32Array]:
-        """Give mean and spread of one channel, (1, s h, s W)."""
-        mean, spread = (np.concatenate([part[number] for part in parts])[None] for parts in (self.mean, self.spread))
-        return mean, spread
+    mean: Float32Array
+    spread: Float32Array
 
 
-def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
+def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[_Piece]:
     """Give each band with what its projection needs around it, the network run on all of that and its halo anew."""
     _, height, width = scene.shape
     scale = restorer.scale
@@ -102,30 +103,31 @@ def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterat
         prediction = restorer.predictor.predict(lr.pixels)
         inner = window.inside(around)
         fine = (slice(None), *inner.scaled(scale).slices())
-        yield band, _Piece(window, _cut(lr, inner), (prediction.mean[fine],), (restorer.spread_of(prediction)[fine],))
+        made = prediction.mean[fine], restorer.spread_of(prediction)[fine]
+        del prediction
+        yield _Piece(window, _cut(lr, inner), *made)
 
 
-def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
+def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[_Piece]:
     """Give each band with what its projection needs around it, from one passage of the rows through the network; reading runs ahead."""
     if not bands:
         return
-    channels, height, width = scene.shape
+    _, height, width = scene.shape
     slabs = _slabs(max(0, bands[0].row - restorer.margin), height, width)
-    passage = _Passage(restorer, channels, slabs[0].row, height)
+    passage = _Passage(restorer, scene.shape, slabs[0].row, bands[0].height)
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(_read_filled, restorer, scene, slabs[0])
+        coming = reader.submit(_read_filled, restorer, scene, slabs.pop(0))
         for band in bands:
             window = band.grown(restorer.projection_reach, height, width)
-            while passage.done < window.row + window.height:
-                lr = coming.result()
-                slabs.pop(0)
+            passage.release(window.row)
+            while not passage.reached(window.row + window.height):
+                passage.take(coming.result())
                 if slabs:
-                    coming = reader.submit(_read_filled, restorer, scene, slabs[0])
-                passage.feed(lr)
-            yield band, passage.piece(window)
+                    coming = reader.submit(_read_filled, restorer, scene, slabs.pop(0))
+            yield passage.piece(window)
 
 
-def _by_strips(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[tuple[Window, _Piece]]:
+def _by_strips(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[_Piece]:
     """Give each band with what its projection needs around it, from strips of columns that passed through the network."""
     _, height, width = scene.shape
     for group in together(bands):
@@ -134,8 +136,7 @@ def _by_strips(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterato
         with Strips(restorer, rows, partial(_read_filled, restorer, scene), scene.shape) as strips:
             for band in group:
                 window = band.grown(restorer.projection_reach, height, width)
-                mean, spread = strips.read(window)
-                yield band, _Piece(window, _read_filled(restorer, scene, window), (mean,), (spread,))
+                yield _Piece(window, _read_filled(restorer, scene, window), *strips.read(window))
 
 
 def _slabs(first: int, height: int, width: int) -> list[Window]:
@@ -147,48 +148,64 @@ def _slabs(first: int, height: int, width: int) -> list[Window]:
 class _Passage:
     """An image's rows on their way through the network, and those that wait to be projected.
 
-    Attributes
-    ----------
-    done : row of the image (LR) up to which mean and spread are there.
+    What waits lies in one array for mean and one for spread, as high as a band with all that may be there beyond it: pieces of a few
+    rows, made and freed among the network's own, would leave holes that the process keeps.
     """
 
-    def __init__(self, restorer: Restorer, channels: int, first: int, height: int) -> None:
-        self._restorer, self._height = restorer, height
-        self._flow = restorer.predictor.stream(channels)
-        self._fed = self.done = first
-        self._lr: list[tuple[int, Raster]] = []
-        self._out: list[tuple[int, Float32Array, Float32Array]] = []
-
-    def feed(self, lr: Raster) -> None:
-        """Take the next rows, holes filled."""
+    def __init__(self, restorer: Restorer, shape: tuple[int, int, int], first: int, rows: int) -> None:
         from sr_core.inference import fed_rows
 
-        self._lr.append((self._fed, lr))
-        rows, width = lr.mask.shape
-        for row in range(0, rows, step := fed_rows(width)):
-            part = lr.pixels[:, row : row + step]
+        channels, self._height, width = shape
+        self._restorer, self._step = restorer, fed_rows(width)
+        self._flow = restorer.predictor.stream(channels)
+        self._lr: list[tuple[int, Raster]] = []
+        self._taken = self._fed = self._done = self._top = first  # rows of the image: read, fed, computed; first one that waits
+        rows += 2 * restorer.projection_reach + self._step + restorer.predictor.halo
+        self._mean, self._spread = (np.empty((channels, rows * restorer.scale, width * restorer.scale), np.float32) for _ in range(2))
+
+    def take(self, lr: Raster) -> None:
+        """Take the next rows of the measurement, holes filled."""
+        self._lr.append((self._taken, lr))
+        self._taken += lr.mask.shape[0]
+
+    def reached(self, end: int) -> bool:
+        """Compute until the rows above `end` are there; False if that needs rows that were not taken yet."""
+        while self._done < end and self._fed < self._taken:
+            row, lr = self._lr[-1]
+            part = lr.pixels[:, self._fed - row : self._fed - row + self._step]
             self._fed += part.shape[1]
             prediction = self._flow.feed(part, self._fed == self._height)
-            if made := prediction.mean.shape[1] // self._restorer.scale:
-                self._out.append((self.done, prediction.mean, self._restorer.spread_of(prediction)))
-                self.done += made
+            self._store(prediction.mean, self._restorer.spread_of(prediction))
+        return self._done >= end
+
+    def release(self, row: int) -> None:
+        """Let go of the rows above `row`."""
+        self._lr = [(first, lr) for first, lr in self._lr if first + lr.mask.shape[0] > row]
+        old, end = ((r - self._top) * self._restorer.scale for r in (row, max(row, self._done)))
+        for channel in (*self._mean, *self._spread):
+            channel[: end - old] = channel[old:end]
+        self._top = row
 
     def piece(self, window: Window) -> _Piece:
-        """Give a window of rows that are done; rows above it are let go."""
-        scale, end = self._restorer.scale, window.row + window.height
-        self._lr = [(row, lr) for row, lr in self._lr if row + lr.mask.shape[0] > window.row]
-        self._out = [part for part in self._out if part[0] + part[1].shape[1] // scale > window.row]
+        """Give a window of rows that are there."""
+        end = window.row + window.height
         first = self._lr[0][1]
         kept = [(slice(max(0, window.row - row), max(0, end - row)), lr) for row, lr in self._lr]
         pixels = np.concatenate([lr.pixels[:, rows] for rows, lr in kept], axis=1)
         mask = np.concatenate([lr.mask[rows] for rows, lr in kept])
-        fine = [slice(max(0, window.row - row) * scale, max(0, end - row) * scale) for row, _, _ in self._out]
-        return _Piece(
-            window,
-            Raster(pixels, mask, first.bands, first.unit, first.valid_range),
-            tuple(mean[:, rows] for rows, (_, mean, _) in zip(fine, self._out, strict=True)),
-            tuple(spread[:, rows] for rows, (_, _, spread) in zip(fine, self._out, strict=True)),
-        )
+        fine = slice((window.row - self._top) * self._restorer.scale, (end - self._top) * self._restorer.scale)
+        lr = Raster(pixels, mask, first.bands, first.unit, first.valid_range)
+        return _Piece(window, lr, self._mean[:, fine], self._spread[:, fine])
+
+    def _store(self, mean: Float32Array, spread: Float32Array) -> None:
+        """Put computed rows below those that wait; the first ones of a run that goes on serve the network only."""
+        scale = self._restorer.scale
+        skipped = min(mean.shape[1], max(0, self._top - self._done) * scale)
+        self._done += mean.shape[1] // scale
+        end = (self._done - self._top) * scale
+        if skipped < mean.shape[1]:
+            place = slice(end - mean.shape[1] + skipped, end)
+            self._mean[:, place], self._spread[:, place] = mean[:, skipped:], spread[:, skipped:]
 
 
 def _read_filled(restorer: Restorer, scene: Scene, window: Window) -> Raster:
@@ -210,23 +227,34 @@ def _deliver(restorer: Restorer, scene: Scene, band: Window, piece: _Piece, resi
     restorer.check_whole(piece.lr.mask)
     channels, scale = scene.shape[0], restorer.scale
     inner = band.inside(piece.window)
-    rows, cols = inner.slices()
     fine = inner.scaled(scale).slices()
     sr = np.empty((channels, band.height * scale, band.width * scale), np.float32)
     half_width = np.empty_like(sr)
     left = np.empty((channels, band.height, band.width), np.float32) if residual else None
-    mask_hr = enlarge_mask(piece.lr.mask, restorer.operator.scale)
     for c, operator in enumerate(restorer.operator.for_bands(channels)):
-        one = slice(c, c + 1)
-        mean, spread = piece.channel(c)
-        delivered = restorer.delivered(mean, piece.lr.pixels[one], operator, piece.lr.valid_range)
-        sr[one] = delivered[(slice(None), *fine)]
-        half_width[one] = restorer.half_width(spread[(slice(None), *fine)])
+        delivered = restorer.delivered(piece.mean[c : c + 1], piece.lr.pixels[c : c + 1], operator, piece.lr.valid_range)
+        sr[c] = delivered[0][fine]
+        for spread, out in cache_blocks(piece.spread[c][fine], half_width[c]):
+            out[...] = restorer.half_width(spread)
         if left is not None:
-            stored = scene.encoding.decode(scene.encoding.encode(delivered))
-            lr = Raster(piece.lr.pixels[one], piece.lr.mask, piece.lr.bands[one], piece.lr.unit, piece.lr.valid_range)
-            left[one] = residual_of(operator, lr, stored, mask_hr)[:, rows, cols]
+            left[c] = _residual(operator, piece.lr, delivered, c, inner, scene.encoding)
+        del delivered  # before the next channel's are made
     return Band(band, _cut(piece.lr, inner), sr, half_width, left)
+
+
+def _residual(operator: Operator, lr: Raster, delivered: Float32Array, channel: int, window: Window, encoding: Encoding) -> Float32Array:
+    """Give y - A z of a channel in a window, z as the file stores it: of the window and the rows that it depends on."""
+    scale = operator.scale[0]
+    # Twice the reach: a hole beside the window is filled from pixels as far away again.
+    around = -(-2 * operator.support // scale) if operator.windowed else max(lr.mask.shape)
+    near = window.grown(around, *lr.mask.shape)
+    rows, cols = near.slices()
+    one = slice(channel, channel + 1)
+    part = Raster(lr.pixels[one, rows, cols], lr.mask[rows, cols], lr.bands[one], lr.unit, lr.valid_range)
+    stored = encoding.decode(encoding.encode(delivered[(slice(None), *near.scaled(scale).slices())]))
+    inside = window.inside(near).slices()
+    left: Float32Array = residual_of(operator, part, stored, enlarge_mask(part.mask, operator.scale))[0][inside]
+    return left
 
 
 def _cut(lr: Raster, window: Window) -> Raster:

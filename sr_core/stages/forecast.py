@@ -9,15 +9,18 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from sr_core.errors import InputError
-from sr_core.inference import footprint as network
+from sr_core.inference.footprint import groups_of
 from sr_core.inference.predictor import WHOLE
+from sr_core.memory import give_back
 from sr_core.raster import Raster, Window
 from sr_core.records import Record
+from sr_core.stages.bands import restore_bands
 from sr_core.stages.evidence import evidence_of, run_checks
 from sr_core.stages.footprint import band_work
 
@@ -41,7 +44,7 @@ class Forecast(Record):
     ----------
     lr, sr : (C, H, W) of the measurement and of the result.
     pixels : LR pixels times bands; bands : bands of rows; passes : runs of the network.
-    executor : how the network runs: "whole", "tiles" or "rows".
+    executor : how the network runs: "whole", "rows", "strips" or "tiles".
     seconds, cpu_seconds : time from start to end, and of all cores; probed : whether a probe on this machine stands behind them.
     peak_bytes : memory of the process, at most.
     output_bytes, working_bytes : on disk, at most: finished files, and those that are gone at the end; free_bytes : on that disk now.
@@ -87,33 +90,36 @@ def measure_pace(domain: Domain, scene: Scene, restorer: Restorer, budget_s: flo
 
     Parameters
     ----------
-    scene : the image, open; a window in its middle is taken, of one run of the network or as much of it as the budget allows.
+    scene : the image, open; a part in its middle is taken, of as many pixels as the budget allows: rows of its whole width where rows
+        pass through the network, else at most one run of it.
 
     Notes
     -----
-    One band (or all, where the network sees them together) is restored, since others cost the same. A first, small run is thrown away:
-    it loads libraries and builds kernels.
+    The part is restored as an image of its own, projection, half-width and residual included. One band (or all, where the network sees
+    them together) is taken, since others cost the same. First, small runs are thrown away: they load libraries and build kernels.
     """
-    channels, height, width = scene.shape
-    seen = 1 if restorer.card.descriptor.bandwise else channels
-    spent = 0.0
-    pace = (0.0, 0.0)
-    for side in (min(WARM_SIDE, height, width), min(2 * WARM_SIDE, height, width), 0):
-        wanted = side * side if side else int(max(budget_s - spent, 0.1) / max(pace[0], 1e-12))
-        raster = _first(scene.read(_middle(scene, restorer, wanted)), seen)
-        work = network.work(restorer.predictor, seen, *raster.mask.shape)
+    seen = 1 if restorer.card.descriptor.bandwise and restorer.operator.bands is None else scene.shape[0]
+    groups = groups_of(restorer.predictor, seen)
+    spent, pace = 0.0, (0.0, 0.0)
+    for part in (_square(scene, WARM_SIDE), _square(scene, 2 * WARM_SIDE), None):
+        wanted = int(max(budget_s - spent, 0.1) / max(pace[0], 1e-12))
+        probe = Part(scene, part or _representative(scene, restorer, wanted // groups), seen)
+        pixels = band_work(restorer, probe).network_pixels
         began = time.perf_counter(), time.process_time()
-        restorer.restore(raster.pixels, raster.mask)
+        for _ in restore_bands(restorer, probe, residual=True):
+            pass
         took = time.perf_counter() - began[0], time.process_time() - began[1]
         spent += took[0]
-        pace = took[0] / work.pixels, took[1] / work.pixels
+        pace = took[0] / pixels, took[1] / pixels
     _checking_pace(domain, scene, restorer, WARM_SIDE)
-    return Pace(pace, _checking_pace(domain, scene, restorer, CHECK_SIDE), True)
+    checking = _checking_pace(domain, scene, restorer, CHECK_SIDE)
+    give_back()  # what the process holds from here on is its base
+    return Pace(pace, checking, True)
 
 
 def _checking_pace(domain: Domain, scene: Scene, restorer: Restorer, side: int) -> tuple[float, float]:
     """Time the checks of one window, of the plainly repeated measurement: the checks cost the same whatever they find."""
-    raster = scene.read(_middle(scene, restorer, side**2))
+    raster = scene.read(_square(scene, side))
     if not raster.mask.any():
         return CHECKING_S, CHECKING_S
     delivered = raster.pixels.repeat(restorer.scale, axis=1).repeat(restorer.scale, axis=2)
@@ -123,19 +129,49 @@ def _checking_pace(domain: Domain, scene: Scene, restorer: Restorer, side: int) 
     return (time.perf_counter() - began[0]) / values, (time.process_time() - began[1]) / values
 
 
-def _middle(scene: Scene, restorer: Restorer, pixels: int) -> Window:
-    """Give a window of about so many pixels in the middle of the image, at most one run of the network."""
+def _square(scene: Scene, side: int) -> Window:
+    """Give a square in the middle of an image."""
+    return _centred(scene, min(side, *scene.shape[1:]), min(side, *scene.shape[1:]))
+
+
+def _representative(scene: Scene, restorer: Restorer, pixels: int) -> Window:
+    """Give a part of about so many LR pixels in the middle of an image, computed as the image is."""
     _, height, width = scene.shape
-    side = restorer.predictor.tile or WHOLE
+    predictor = restorer.predictor
+    if predictor.executor(height, width) in ("rows", "strips"):
+        rows = max(pixels // width, 2 * predictor.halo)  # lower, and the network's own borders would count
+        return _centred(scene, min(height, rows), min(width, max(pixels // rows, WHOLE + 1)))
+    side = predictor.tile or WHOLE
     most = min(height, side), min(width, side)
     share = min(1.0, (pixels / (most[0] * most[1])) ** 0.5)
-    rows, cols = max(1, round(most[0] * share)), max(1, round(most[1] * share))
+    return _centred(scene, max(1, round(most[0] * share)), max(1, round(most[1] * share)))
+
+
+def _centred(scene: Scene, rows: int, cols: int) -> Window:
+    _, height, width = scene.shape
     return Window((height - rows) // 2, (width - cols) // 2, rows, cols)
 
 
-def _first(raster: Raster, bands: int) -> Raster:
-    """Give the first bands of a raster, wholly measured: the time of a hole is not asked for."""
-    return Raster(np.nan_to_num(raster.pixels[:bands]), np.ones_like(raster.mask), raster.bands[:bands], raster.unit, raster.valid_range)
+class Part:
+    """A window of the first bands of a scene, as a scene of its own, wholly measured: the time of a hole is not asked for."""
+
+    def __init__(self, scene: Scene, window: Window, bands: int) -> None:
+        self._scene, self._window = scene, window
+        self.shape = bands, window.height, window.width
+        self.bands, self.unit, self.encoding = scene.bands[:bands], scene.unit, scene.encoding
+
+    def read(self, window: Window) -> Raster:
+        """Read a window, its holes as zeros."""
+        place = Window(self._window.row + window.row, self._window.col + window.col, window.height, window.width)
+        raster, bands = self._scene.read(place), len(self.bands)
+        pixels = np.nan_to_num(raster.pixels[:bands])
+        return Raster(pixels, np.ones_like(raster.mask), self.bands, raster.unit, raster.valid_range)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Nothing is opened."""
 
 
 def forecast(
@@ -175,9 +211,9 @@ def forecast(
         seconds=seconds,
         cpu_seconds=cpu,
         probed=pace.probed,
-        peak_bytes=base + max(held.memory + max(work.peak_bytes, work.checking_bytes), held.finishing + work.kept_bytes),
+        peak_bytes=base + max(held.memory + max(work.peak_bytes, work.checking_bytes), held.finishing),
         output_bytes=held.output,
-        working_bytes=held.working,
+        working_bytes=held.working + work.scratch_bytes,
         free_bytes=free_bytes(target),
     )
 

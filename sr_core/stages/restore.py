@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,6 +106,12 @@ class Restorer:
             precision=self.precision, estimator=self.estimator, ensemble=self.predictor.ensemble.size,
         )  # fmt: skip
         return None if self.uncalibrated else calibration
+
+    def in_strips(self, strip: int) -> Restorer:
+        """Give the same model, made ready for images too wide for the memory: in strips of so many LR columns."""
+        other = copy(self)
+        other.predictor = self.predictor.in_strips(strip)
+        return other
 
     @property
     def scale(self) -> int:

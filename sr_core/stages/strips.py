@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,7 +13,7 @@ import numpy as np
 
 from sr_core.errors import OutputError
 from sr_core.inference import fed_rows
-from sr_core.inference.tiles import starts
+from sr_core.inference.tiles import Strip, strips_of
 from sr_core.raster import Float32Array, Window
 
 if TYPE_CHECKING:
@@ -24,20 +23,6 @@ if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
 
 GROUP = 2048  # LR rows of a strip, about: above and below them the network's halo is computed twice
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Columns of an image: those that are wanted, and those that the network sees."""
-
-    core: slice
-    seen: slice
-
-
-def strips_of(width: int, size: int, halo: int) -> list[Strip]:
-    """Cut the columns of an image into strips of one size; the last is shifted inwards, as tiles are."""
-    size = min(size, width)
-    return [Strip(slice(c, c + size), slice(max(0, c - halo), min(width, c + size + halo))) for c in starts(width, size)]
 
 
 def together(bands: list[Window]) -> Iterator[list[Window]]:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sr_core.domain import Domain, OutputPlan
 from sr_core.errors import BandError, InputError, ShapeError, SRError, UnitError, can_go_on
 from sr_core.log import Log
+from sr_core.memory import give_back
 from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
 from sr_core.stages.bands import Band, bands_of, restore_bands
@@ -85,8 +84,10 @@ def upscale(
         writer = stack.enter_context(domain.create(source, plan))
         try:
             _fill(scene, writer, restorer, plan, source.path.name, log)
+            give_back()  # what the bands took, before the next step takes its own
             verdict = _judge(domain, source, scene, writer, restorer, log)
             verdict = verdict.model_copy(update={"key": plan.key})
+            give_back()
             files = writer.finish(verdict)
         except BaseException as error:
             if can_go_on(error):
@@ -153,8 +154,8 @@ def _fill(scene: Scene, writer: SceneWriter, restorer: Restorer, plan: OutputPla
         mask = enlarge_mask(band.lr.mask, restorer.operator.scale)
         note = note_of(band, scene.encoding.step).to_json()
         residual = band.residual if plan.residual else None
-        half_width = np.ascontiguousarray(band.half_width) if plan.interval else None
-        writer.write(band.window.scaled(restorer.scale), np.ascontiguousarray(band.sr), mask, half_width, residual, note)
+        half_width = band.half_width if plan.interval else None
+        writer.write(band.window.scaled(restorer.scale), band.sr, mask, half_width, residual, note)
 
     with ThreadPoolExecutor(1, "writer") as thread:
         waiting: deque[Future[None]] = deque()

@@ -20,8 +20,10 @@ from sr_core.trust.scores import Sample
 RANGES = {"reflectance": (0.0, 1.5), "grey level": (0.0, 255.0), "HU": (-1024.0, 3071.0), "DN": (0.0, 65535.0)}
 
 
-def make_bundle(folder: Path, unit: str = "reflectance", calibrated: bool = True, seed: int = 0, **descriptor: Any) -> Path:
-    """Write a bundle; `descriptor` changes its network (EDSR of 1 block of 8 maps at scale 2 by default)."""
+def make_bundle(
+    folder: Path, unit: str = "reflectance", calibrated: bool = True, seed: int = 0, precision: str = "auto", **descriptor: Any
+) -> Path:
+    """Write a bundle, calibrated in `precision`; `descriptor` changes its network (EDSR of 1 block of 8 maps at scale 2 by default)."""
     scale = descriptor.get("scale", 2)
     operator = make_operator("bicubic", scale)
     small = {"family": "edsr", "scale": scale, "width": 8, "blocks": 1, "linear_taps": 5, "operator": operator.to_json(), "spread": True}
@@ -38,13 +40,13 @@ def make_bundle(folder: Path, unit: str = "reflectance", calibrated: bool = True
     )  # fmt: skip
     bundle = Bundle.save(folder, card, net, Curve())
     if calibrated:
-        _calibrate(bundle, (high - low) / 100)
+        _calibrate(bundle, (high - low) / 100, precision)
     return folder
 
 
-def _calibrate(bundle: Bundle, error: float) -> None:
+def _calibrate(bundle: Bundle, error: float, precision: str) -> None:
     card = bundle.card
-    precision = str(choose_precision("auto", "cpu")).removeprefix("torch.")
+    precision = str(choose_precision(precision, "cpu")).removeprefix("torch.")
     rng = np.random.default_rng(0)
     mask = np.ones((40, 40), bool)
     shape = (1, 40, 40)

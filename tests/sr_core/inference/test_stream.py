@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from sr_core.inference.rows import Queue
 from sr_core.inference.stream import NetFlow
 from sr_core.networks import Descriptor, SRNet, build
 from sr_core.operators import make_operator
@@ -60,3 +61,11 @@ def test_rows_come_out_as_soon_as_their_halo_is_there() -> None:
         out += mean.shape[2] // 2
         assert row + 1 - net.halo <= out <= row + 1
     assert out == 40 - net.halo
+
+
+def test_rows_that_wait_do_not_keep_what_they_were_part_of() -> None:
+    queue, larger = Queue(), torch.randn(2, 4, 6, 10)
+    queue.put(larger[:1])
+    (held,) = queue.take(6)
+    assert torch.equal(held, larger[:1])
+    assert held.untyped_storage().nbytes() == held.nbytes

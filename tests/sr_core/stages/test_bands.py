@@ -11,12 +11,12 @@ import toy
 
 from sr_core.errors import InputError
 from sr_core.inference.predictor import WHOLE
+from sr_core.inference.tiles import strips_of
 from sr_core.log import Silent
 from sr_core.raster import Float32Array
 from sr_core.stages import bands, strips
 from sr_core.stages.bands import Band, bands_of, restore_bands
 from sr_core.stages.restore import Restorer
-from sr_core.stages.strips import strips_of
 
 WIDTH = WHOLE + 40
 
