@@ -123,6 +123,7 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
 {decision.sentence}
 
 - Degradation: {evaluation.operator}
+- Purpose: {"texture that looks right, at the cost of PSNR (perceptual)" if card.perceptual else "fidelity"}
 - Network: {d.family}, width {d.width}, {d.blocks} blocks, {"band-wise" if d.bandwise else "joint bands"}, over {d.base} base
 - Trained on: {card.data_summary} (store {card.data[:12]}), unit {card.unit}
 - Weights: {card.weights}
