@@ -13,7 +13,7 @@ from sr_core.errors import RecipeError
 from sr_core.losses import gradient, l1
 from sr_core.networks import SRNet
 from sr_core.operators import make_operator
-from sr_core.training import Trained
+from sr_core.training import Trained, adversarial
 from sr_core.training.discriminator import Discriminator
 from sr_core.training.duel import FIGURES, AdversarialObjective
 from sr_core.training.objectives import residual_size, scale_residual
@@ -79,6 +79,14 @@ def test_what_brings_no_texture_is_left_out(world: Any, listen: Any) -> None:
     assert not still.perceptual and any("gained nothing" in note for note in still.notes)
     assert all(torch.equal(still.net.state_dict()[name], tensor) for name, tensor in plain.net.state_dict().items())
     assert still.val_psnr == plain.val_psnr
+
+
+def test_what_is_kept_is_what_was_judged(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adversarial, "LEAST_GAIN", -9.0)  # kept whatever it gained
+    trained = world.train(world.recipe(**SHORT), "run")
+    assert trained.perceptual
+    assert trained.val_psnr["network"] == pytest.approx(values(trained, "adversarial/psnr_db")[-1], abs=1e-3)
+    assert trained.val_psnr["pixel network"] == pytest.approx(values(trained, "val/psnr_db")[-1], abs=1e-3)
 
 
 def test_where_the_guard_chose_the_filter_there_is_no_game(world: Any) -> None:
@@ -167,13 +175,17 @@ def test_the_truth_is_consistent(world: Any, bands: list[float] | None, monkeypa
         world.operator = make_operator("mtf", 2, value=bands)
     duel, net, task = objective(world, patches__size=24)
 
-    def truth(self: AdversarialObjective, net: SRNet, batch: LrBatch) -> Tensor:
-        return self._task.normalised(batch.x).requires_grad_()
+    def truth(brighter: float) -> float:
+        def made(self: AdversarialObjective, net: SRNet, batch: LrBatch) -> Tensor:
+            return (self._task.normalised(batch.x) + brighter * self.size).requires_grad_()
 
-    monkeypatch.setattr(AdversarialObjective, "_made", truth)
-    duel(net, task.stream("a"), 16, 1.0)
+        monkeypatch.setattr(AdversarialObjective, "_made", made)
+        duel(net, task.stream("a"), 16, 1.0)
+        return duel.figures()["consistency"]
+
     rounding = 1e-4 / task.std / duel.size  # of measurement and truth
-    assert duel.figures()["consistency"] < 0.5 * rounding
+    assert truth(0.0) < 0.5 * rounding
+    assert truth(50 * rounding) == pytest.approx(50 * rounding, rel=0.02), "every sample counts, and a degradation keeps brightness"
 
 
 def test_an_operator_of_whole_images_leaves_consistency_out(world: Any) -> None:
@@ -229,16 +241,14 @@ def test_a_resume_that_forgets_the_other_player_is_noticed(world: Any, listen: A
 
 def collapse(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Plant: PSNR as of a network that lost the picture, the first `times` times that the adversarial phase is judged."""
-    import sr_core.training.adversarial as phase
-
-    judged, calls = phase._judged, []
+    judged, calls = adversarial._judged, []
 
     def planted(*arguments: Any) -> dict[str, float]:
         calls.append(1)
         figures = judged(*arguments)
         return {**figures, "adversarial/psnr_db": 3.0} if len(calls) <= times else figures
 
-    monkeypatch.setattr(phase, "_judged", planted)
+    monkeypatch.setattr(adversarial, "_judged", planted)
 
 
 def test_a_collapse_goes_back_to_the_start_of_the_phase_with_half_the_rate(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,12 +306,14 @@ def test_a_number_that_is_none_before_the_first_checkpoint_starts_the_phase_anew
         calls.append(1)
         return made(self, net, batch) * (float("nan") if len(calls) == 8 + 2 else 1.0)  # after those that measure: the second step
 
-    clean = world.train(world.recipe(**SHORT), "clean")
+    recipe = world.recipe(**SHORT, training__log_every=1)
+    clean = world.train(recipe, "clean")
     monkeypatch.setattr(AdversarialObjective, "_made", poisoned)
-    trained = world.train(world.recipe(**SHORT), "run")
+    trained = world.train(recipe, "run")
     assert any("half the rate" in note for note in trained.notes)
-    first, after = values(clean, "adversarial/pixel")[0], values(trained, "adversarial/pixel")[0]
-    assert after == pytest.approx(first, rel=0.05)  # from the pixel network again, whose residual is as large as it was
+    # The first step again from the very network that the phase started from.
+    assert values(trained, "adversarial/pixel")[0] == values(clean, "adversarial/pixel")[0]
+    assert values(trained, "adversarial/pixel")[1:] != values(clean, "adversarial/pixel")[1:]
 
 
 # --- validation -----------------------------------------------------------------------------------------------------------
