@@ -71,7 +71,7 @@ class Terms(Record):
     """
 
     pixel: Annotated[float, Field(ge=0)] = 1.0
-    adversarial: Annotated[float, Field(ge=0)] = 0.1
+    adversarial: Annotated[float, Field(ge=0)] = 0.5
     matching: Annotated[float, Field(ge=0)] = 1.0
     texture: Annotated[float, Field(ge=0)] = 0.0
     consistency: Annotated[float, Field(ge=0)] = 1.0
