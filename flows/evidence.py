@@ -24,8 +24,8 @@ CONTRACT = (f"prepare {PREPARE}", f"train {TRAIN}", f"calibrate {CALIBRATE}", f"
 
 
 def model_name(domain: Domain, recipe: Recipe) -> str:
-    """Give the registry name: `sr-<domain>`, with the scale where it is not the domain's own (each scale has its champion)."""
-    name = f"sr-{domain.name}"
+    """Give the registry name: `sr-<domain>[-perceptual]`, with the scale where it is not the domain's own (each name has its champion)."""
+    name = f"sr-{domain.name}-perceptual" if recipe.purpose == "perceptual" else f"sr-{domain.name}"
     return name if recipe.scale == domain.recipe().scale else f"{name}-x{recipe.scale}"
 
 

@@ -69,6 +69,7 @@ class BundleCard(Record):
     licence, credits : of the training data, as far as they bind the model.
     notes : what a reader should know, one sentence each.
     projection : whether the output is projected onto the measurement.
+    perceptual : whether an adversarial phase made it, which trades PSNR for texture; only a recipe of that purpose asks for one.
     weights : hash of the weights; halo : LR pixels of context that a window needs. Both are filled in by `Bundle.save`.
     """
 
@@ -90,6 +91,7 @@ class BundleCard(Record):
     credits: tuple[str, ...]
     notes: tuple[str, ...]
     projection: bool = True
+    perceptual: bool = False
     weights: Digest = ""
     halo: int = 0
 

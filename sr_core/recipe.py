@@ -60,6 +60,39 @@ class TrainingPlan(Record):
     validate_every: PositiveInt = 60
 
 
+class Terms(Record):
+    """Weights of the adversarial phase's terms; 0 leaves a term out.
+
+    `pixel`, `consistency` (|A x - y|), `gradient` (Sobel) and `frequency` (amplitude spectrum) are distances over the error that the phase
+    starts with; `adversarial` is the game's loss; `matching` and `texture` (Gram) compare the discriminator's features, relative to the
+    truth's.
+    """
+
+    pixel: Annotated[float, Field(ge=0)] = 1.0
+    adversarial: Annotated[float, Field(ge=0)] = 0.5
+    matching: Annotated[float, Field(ge=0)] = 1.0
+    texture: Annotated[float, Field(ge=0)] = 0.0
+    consistency: Annotated[float, Field(ge=0)] = 1.0
+    gradient: Annotated[float, Field(ge=0)] = 0.0
+    frequency: Annotated[float, Field(ge=0)] = 0.0
+
+
+class AdversarialPlan(Record):
+    """The adversarial phase of a perceptual model: between pixel and spread phase, from the pixel phase's averaged weights.
+
+    `width` is that of the discriminator's first convolution. A network that loses more than `psnr_loss_db` to the pixel phase's on the
+    validation images is a collapse.
+    """
+
+    steps: PositiveInt = 200
+    rate: Annotated[float, Field(gt=0)] = 3e-4
+    discriminator_rate: Annotated[float, Field(gt=0)] = 3e-4
+    width: PositiveInt = 32
+    game: Literal["relativistic", "standard"] = "relativistic"
+    terms: Terms = Terms()
+    psnr_loss_db: Annotated[float, Field(gt=0)] = 2.0
+
+
 class SpreadPlan(Record):
     """The spread phase: the one-pass error-magnitude head on the frozen trunk."""
 
@@ -89,10 +122,13 @@ class Recipe(Record):
     """All settings of a run.
 
     `operator` names one of the domain's degradations; `data_range` is the range that PSNR and SSIM assume, in the image's
-    unit (None: measured once on the training pixels and recorded).
+    unit (None: measured once on the training pixels and recorded). `purpose` "perceptual" adds the adversarial phase: texture that looks
+    right at the cost of PSNR, which must be asked for by this name; where a domain's recipe sets `allow_perceptual` to false, by both.
     """
 
     domain: str
+    purpose: Literal["fidelity", "perceptual"] = "fidelity"
+    allow_perceptual: bool = True
     scale: Annotated[int, Field(ge=2, le=8)] = 2
     operator: str = "bicubic"
     seed: Annotated[int, Field(ge=0)] = 1
@@ -100,6 +136,7 @@ class Recipe(Record):
     patches: PatchPlan = PatchPlan()
     network: NetworkPlan = NetworkPlan()
     training: TrainingPlan = TrainingPlan()
+    adversarial: AdversarialPlan = AdversarialPlan()
     spread: SpreadPlan = SpreadPlan()
     calibration: CalibrationPlan = CalibrationPlan()
 
@@ -109,6 +146,22 @@ class Recipe(Record):
         if self.patches.grid != grid:
             where = "the upscaled image" if grid == "hr" else "LR input"
             raise ValueError(f"network.family {self.network.family} works on {where}: set patches.grid={grid}")
+        return self
+
+    @model_validator(mode="after")
+    def _perceptual(self) -> Self:
+        if self.purpose == "fidelity":
+            return self
+        if not self.allow_perceptual:
+            raise ValueError(f"{self.domain} images should not show made-up detail: if you mean it, set allow_perceptual=true as well")
+        if self.network.family == "linear":
+            raise ValueError("network.family linear has no weights for an adversarial phase: set purpose=fidelity, or another family")
+        terms = self.adversarial.terms
+        if not terms.adversarial + terms.matching + terms.texture > 0:
+            raise ValueError("purpose=perceptual needs adversarial.terms.adversarial, matching or texture above 0")
+        side = self.patches.size * (self.scale if self.patches.grid == "lr" else 1)
+        if side < 16:
+            raise ValueError(f"patches of {side} HR pixels are too small for a discriminator: set a larger patches.size (16 HR pixels)")
         return self
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Recipe:

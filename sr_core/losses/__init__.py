@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from sr_core.losses.adversarial import GAMES, Game, accuracy
+from sr_core.losses.content import ContentLoss, Vgg19, read_weights
+from sr_core.losses.features import Features, gram, matching, texture
+from sr_core.losses.measurement import consistency
 from sr_core.losses.pixel import PIXEL_LOSSES, PixelLoss, charbonnier, l1, l2, magnitude
+from sr_core.losses.structure import frequency, gradient, sobel, total_variation
 
-__all__ = ["PIXEL_LOSSES", "PixelLoss", "charbonnier", "l1", "l2", "magnitude"]
+__all__ = [
+    "GAMES", "PIXEL_LOSSES", "ContentLoss", "Features", "Game", "PixelLoss", "Vgg19", "accuracy", "charbonnier", "consistency", "frequency",
+    "gradient", "gram", "l1", "l2", "magnitude", "matching", "read_weights", "sobel", "texture", "total_variation",
+]  # fmt: skip

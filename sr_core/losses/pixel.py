@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-import torch
 from torch import Tensor
 
 from sr_core.errors import ShapeError
+from sr_core.losses.shapes import same
 
 PixelLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -24,7 +24,7 @@ def l1(predicted: Tensor, target: Tensor) -> Tensor:
     ShapeError
         If the shapes differ (broadcasting would hide a mistake).
     """
-    _same(predicted, target)
+    same(predicted, target)
     return (predicted - target).abs().mean()
 
 
@@ -36,7 +36,7 @@ def l2(predicted: Tensor, target: Tensor) -> Tensor:
     ShapeError
         If the shapes differ.
     """
-    _same(predicted, target)
+    same(predicted, target)
     return (predicted - target).square().mean()
 
 
@@ -53,7 +53,7 @@ def charbonnier(predicted: Tensor, target: Tensor, epsilon: float = 1e-3) -> Ten
     Charbonnier, Blanc-Feraud, Aubert, Barlaud, "Two deterministic half-quadratic regularization algorithms for
     computed imaging", ICIP 1994, doi:10.1109/ICIP.1994.413553.
     """
-    _same(predicted, target)
+    same(predicted, target)
     return ((predicted - target).square() + epsilon**2).sqrt().mean() - epsilon
 
 
@@ -71,7 +71,7 @@ def magnitude(spread: Tensor, error: Tensor, weight: Tensor | None = None) -> Te
     ShapeError
         If `spread` and `error` differ in shape, or nothing counts.
     """
-    _same(spread, error)
+    same(spread, error)
     squared = (spread - error.detach().abs()).square()
     if weight is None:
         return squared.mean()
@@ -83,10 +83,3 @@ def magnitude(spread: Tensor, error: Tensor, weight: Tensor | None = None) -> Te
 
 
 PIXEL_LOSSES: Mapping[str, PixelLoss] = MappingProxyType({"l1": l1, "l2": l2, "charbonnier": charbonnier})
-
-
-def _same(a: Tensor, b: Tensor) -> None:
-    if a.shape != b.shape:
-        raise ShapeError(f"tensors {tuple(a.shape)} and {tuple(b.shape)}", "one shape", "Bring both to the HR grid.")
-    if not (torch.is_floating_point(a) and torch.is_floating_point(b)):
-        raise ShapeError(f"{a.dtype} and {b.dtype}", "floating-point tensors", "Convert to float32 first.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sr_core.bundle import BundleCard
     from sr_core.report.content import RegionPictures
 
-VERSION = 3
+VERSION = 4
 CARD = "card.md"
 REPORT = "report.html"
 DECISION = "decision.json"
@@ -123,6 +123,7 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
 {decision.sentence}
 
 - Degradation: {evaluation.operator}
+- Purpose: {"texture that looks right, at the cost of PSNR (perceptual)" if card.perceptual else "fidelity"}
 - Network: {d.describe()}, {"band-wise" if d.bandwise else "joint bands"}, over {d.base} base
 - Trained on: {card.data_summary} (store {card.data[:12]}), unit {card.unit}
 - Weights: {card.weights}

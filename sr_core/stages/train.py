@@ -10,7 +10,7 @@ from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, StoreRef
 from sr_core.workspace import Workspace, folder_sha256
 
-VERSION = 1
+VERSION = 2
 CHECKPOINTS = "checkpoints"
 
 
@@ -61,6 +61,7 @@ def _build(folder: Path, store_ref: StoreRef, recipe: Recipe, device: str, log: 
             credits=(),
             notes=trained.notes,
             projection=operator.invertible,
+            perceptual=trained.perceptual,
         )
     made = folder / "bundle"
     if made.exists():

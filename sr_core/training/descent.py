@@ -20,6 +20,8 @@ from sr_core.training.task import Task
 from sr_core.training.tripwires import ROLLBACKS, Diverged, check_finite, stopped
 
 Judge = Callable[[SRNet], dict[str, float]]  # metrics by name of a network that holds the average
+Watch = Callable[[Progress], None]  # raises Diverged where the curve says that the phase goes wrong
+OWN = ("net", "optimiser", "average", "objective", "generator", "sums")  # of a checkpoint's tensors, those that a step changes
 
 
 class Descent:
@@ -32,11 +34,22 @@ class Descent:
     objective : what is made small.
     judge : called every `phase.validate_every` steps and after the last with a network that holds the average.
     checkpoints : where the state goes.
+    origin : the phase's first checkpoint, for faults that go back there.
+    watch : looks at the curve whenever it has grown.
     """
 
-    def __init__(self, task: Task, phase: DescentPhase, objective: Objective, judge: Judge | None, checkpoints: CheckpointFolder) -> None:
+    def __init__(
+        self,
+        task: Task,
+        phase: DescentPhase,
+        objective: Objective,
+        judge: Judge | None,
+        checkpoints: CheckpointFolder,
+        origin: Checkpoint | None = None,
+        watch: Watch | None = None,
+    ) -> None:
         self._task, self._phase, self._objective = task, phase, objective
-        self._judge, self._checkpoints = judge, checkpoints
+        self._judge, self._checkpoints, self._origin, self._watch = judge, checkpoints, origin, watch
 
     def run(self, net: SRNet, start: Checkpoint) -> Progress:
         """Make the phase's remaining steps; `net` then holds the averaged weights.
@@ -44,7 +57,7 @@ class Descent:
         Raises
         ------
         RecipeError
-            If training diverges again after it was rolled back.
+            If training diverges, or goes wrong, again after it was rolled back.
         """
         while True:
             try:
@@ -60,6 +73,7 @@ class Descent:
         optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate)
         average = Average(net, phase.ema_decay)
         generator = self._task.stream("patches", phase.kind)
+        self._objective.restore(start.part("objective"))
         sums = torch.zeros(3, dtype=torch.float64, device=self._task.device)  # of losses, of gradient norms, of ones
         if progress.step:
             optimiser.restore(start.part("optimiser"))
@@ -70,7 +84,7 @@ class Descent:
         for step in range(progress.step, phase.steps):
             log.progress(phase.words, step, phase.steps)
             share = rate_share(step, phase.steps, phase.warmup_steps, phase.final_rate_share) * 0.5**progress.slowed
-            loss = self._objective(net, generator, phase.batch)
+            loss = self._objective(net, generator, phase.batch, share)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             norm = optimiser.clip(phase.clip_norm)
@@ -81,13 +95,13 @@ class Descent:
             progress = progress.model_copy(update={"step": step + 1})
             if self._due(phase.log_every, progress):
                 check_finite(sums, step + 1)
-                progress = self._noted(progress, self._averages(sums, phase.rate * share))
+                progress = self._noted(progress, {**self._averages(sums, phase.rate * share), **self._told()})
                 sums.zero_()
             if self._judge is not None and self._due(phase.validate_every, progress):
                 progress = self._noted(progress, self._judge(_averaged(net, average)))
             if self._due(phase.checkpoint_every, progress):
                 check_finite(sums, step + 1)
-                self._checkpoints.save(Checkpoint(progress, _state(net, optimiser, average, generator, sums, start)))
+                self._checkpoints.save(Checkpoint(progress, self._state(net, optimiser, average, generator, sums, start)))
         log.progress(phase.words, phase.steps, phase.steps)
         average.copy_to(net)
         return progress
@@ -100,14 +114,23 @@ class Descent:
         name = self._phase.curve
         return {f"{name}/loss": loss / count, f"{name}/gradient_norm": norm / count, f"{name}/rate": rate}
 
+    def _told(self) -> dict[str, float]:
+        """Give the objective's own figures."""
+        return {f"{self._phase.curve}/{name}": value for name, value in self._objective.figures().items()}
+
     def _noted(self, progress: Progress, values: dict[str, float]) -> Progress:
         points = tuple(CurvePoint(name=name, step=progress.step, value=value) for name, value in values.items())
         for point in points:
             self._task.log.metric(point.name, point.value, point.step)
-        return progress.model_copy(update={"points": progress.points + points})
+        progress = progress.model_copy(update={"points": progress.points + points})
+        if self._watch is not None:
+            self._watch(progress)
+        return progress
 
     def _rolled_back(self, fault: Diverged, start: Checkpoint) -> Checkpoint:
         good = self._checkpoints.load(self._task.fingerprint) or start
+        if self._origin is not None and (fault.far or good.progress.step == 0):  # the newest checkpoints may be part of the fault
+            good = Checkpoint(self._origin.progress.model_copy(update={"slowed": start.progress.slowed}), self._origin.tensors)
         sentence = (
             f"In phase {self._phase.words!r} {fault.what} by step {fault.step}: "
             f"went back to step {good.progress.step} and on with half the rate."
@@ -118,17 +141,19 @@ class Descent:
         self._checkpoints.save(slower)
         return slower
 
+    def _state(
+        self, net: SRNet, optimiser: Optimiser, average: Average, generator: torch.Generator, sums: Tensor, start: Checkpoint
+    ) -> dict[str, Tensor]:
+        parts = {
+            "net": net.state_dict(), "optimiser": optimiser.tensors(), "average": average.tensors(), "objective": self._objective.tensors(),
+        }  # fmt: skip
+        tensors = {f"{prefix}/{name}": tensor for prefix, part in parts.items() for name, tensor in part.items()}
+        # What the phase found is what the guard compares with at its end.
+        found = {name: tensor for name, tensor in start.tensors.items() if name.partition("/")[0] not in OWN}
+        return {**found, **tensors, "generator": generator.get_state(), "sums": sums}
+
 
 def _averaged(net: SRNet, average: Average) -> SRNet:
     shadow = copy.deepcopy(net)
     average.copy_to(shadow)
     return shadow
-
-
-def _state(
-    net: SRNet, optimiser: Optimiser, average: Average, generator: torch.Generator, sums: Tensor, start: Checkpoint
-) -> dict[str, Tensor]:
-    parts = {"net": net.state_dict(), "optimiser": optimiser.tensors(), "average": average.tensors()}
-    tensors = {f"{prefix}/{name}": tensor for prefix, part in parts.items() for name, tensor in part.items()}
-    # The filter is what the guard compares with, at the end of the phase.
-    return {**tensors, "generator": generator.get_state(), "sums": sums, "filter": start.tensors["filter"]}

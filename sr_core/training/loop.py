@@ -21,9 +21,11 @@ from sr_core.networks import SRNet, fit, fit_energy
 from sr_core.operators import Operator
 from sr_core.patches import MemoryReader
 from sr_core.recipe import Recipe
+from sr_core.training.adversarial import against_discriminator
 from sr_core.training.descent import Descent
 from sr_core.training.objectives import PixelObjective, SpreadObjective
 from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.seams import filtered, following, named, noted
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
 from sr_core.training.task import Task, WholePair
 from sr_core.training.validation import Validation
@@ -40,7 +42,9 @@ class Trained:
     curve : losses, rates and validation figures by step.
     notes : what a reader of the model should know, one sentence each.
     family : the recipe's, or "linear" where the guard chose the fitted filter.
-    val_psnr : PSNR in dB on validation images of "bicubic", "linear" and "network" (the last also where it lost); empty without any.
+    val_psnr : PSNR in dB on validation images of "bicubic", "linear" and "network" (the last also where it lost), and after an adversarial
+        phase of the "pixel network" that it started from; empty without any.
+    perceptual : whether the network is that of the adversarial phase.
     """
 
     net: SRNet
@@ -50,6 +54,7 @@ class Trained:
     notes: tuple[str, ...]
     family: str
     val_psnr: dict[str, float]
+    perceptual: bool = False
 
 
 def train_model(
@@ -80,7 +85,7 @@ def train_model(
     ShapeError
         If there are no training patches, or none large enough for the linear filter.
     RecipeError
-        If training diverges twice.
+        If training diverges twice, or an adversarial phase goes wrong twice.
     WorkspaceError
         If a checkpoint cannot be written.
     """
@@ -97,6 +102,8 @@ def train_model(
             checkpoint = _linear(task, phase, checkpoint)
         elif phase.kind == "pixel":
             checkpoint = _pixel(task, phase, checkpoint, checkpoints, unit)
+        elif phase.kind == "adversarial":
+            checkpoint = against_discriminator(task, phase, checkpoint, checkpoints)
         else:
             checkpoint = _spread(task, phase, checkpoint, checkpoints)
         checkpoints.save(checkpoint)
@@ -106,7 +113,8 @@ def train_model(
     net.load_state_dict(checkpoint.part("net"))
     net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     net.requires_grad_(False)
-    return Trained(net.eval(), task.mean, task.std, Curve(points=progress.points), progress.notes, progress.family, dict(progress.scores))
+    curve, scores = Curve(points=progress.points), dict(progress.scores)
+    return Trained(net.eval(), task.mean, task.std, curve, progress.notes, progress.family, scores, progress.perceptual)
 
 
 def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint | None:
@@ -138,7 +146,7 @@ def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
         notes += ("The operator sees whole images only, so the network stands on bicubic interpolation; whole images are projected.",)
     if task.upscaled and task.recipe.network.base == "linear":
         notes += ("The network was trained on the HR grid, so its residual stands on the plain upscaling, not on the fitted filter.",)
-    return _next(start.progress.model_copy(update={"notes": notes}), net, weights)
+    return following(start.progress.model_copy(update={"notes": notes}), net, weights)
 
 
 def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
@@ -148,13 +156,13 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
     objective = PixelObjective(task, net, phase.loss)
     task.log.say(f"The filter leaves a mean absolute error of {objective.size * task.std:.4g} {unit} for the network to learn.")
     weights = start.tensors["filter"]
-    validation = Validation(task, _filtered(task, weights)) if task.val else None
+    validation = Validation(task, filtered(task, weights)) if task.val else None
 
     judge = None if validation is None else partial(_judged, validation, objective)
     progress = Descent(task, phase, objective, judge, checkpoints).run(net, start)
     objective.deliver(net)
     if validation is None:
-        return _next(_with_note(task, progress, "No validation images: the network was not compared with the linear filter."), net, weights)
+        return following(noted(task, progress, "No validation images: the network was not compared with the linear filter."), net, weights)
     return _guarded(task, progress, validation, net, weights)
 
 
@@ -170,13 +178,13 @@ def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet,
     scores = {**validation.baselines, "network": validation.psnr(net)}
     progress = progress.model_copy(update={"scores": scores})
     if scores["network"] > scores["linear"]:
-        return _next(progress, net, weights)
+        return following(progress, net, weights)
     sentence = (
         f"The network reaches {scores['network']:.2f} dB on the validation images, the fitted linear filter {scores['linear']:.2f} dB: "
         "the model is the filter."
     )
-    progress = _with_note(task, progress, sentence).model_copy(update={"family": "linear"})
-    return _next(progress, _filtered(task, weights), weights)
+    progress = noted(task, progress, sentence).model_copy(update={"family": "linear"})
+    return following(progress, filtered(task, weights), weights)
 
 
 def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder) -> Checkpoint:
@@ -186,7 +194,7 @@ def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Che
         net.load_state_dict(start.part("net"))
         images = task.val or task.training_pairs()
         fit_energy(net, [(task.normalised(lr), task.normalised(hr), a.to(task.device), b.to(task.device)) for lr, hr, a, b in images])
-        return _next(start.progress, net, weights)
+        return following(start.progress, net, weights)
     net.load_state_dict({name: tensor for name, tensor in start.part("net").items() if not name.startswith("spread_head.")})
     for parameter in net.mean_parameters():
         parameter.requires_grad_(False)
@@ -194,27 +202,7 @@ def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Che
     net.add_spread_head(task.stream("first weights", "spread head").initial_seed(), objective.size)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start.progress.step == 0:
-        start = Checkpoint(start.progress, _named(net, weights))
+        start = Checkpoint(start.progress, named(net, weights))
         checkpoints.save(start)
     progress = Descent(task, phase, objective, None, checkpoints).run(net, start)
-    return _next(progress, net, weights)
-
-
-def _filtered(task: Task, weights: Tensor) -> SRNet:
-    net = task.network("linear", spread=True)
-    net.set_filter(weights.to(task.device))
-    return net
-
-
-def _next(progress: Progress, net: SRNet, weights: Tensor) -> Checkpoint:
-    """Give the checkpoint at which the following phase starts."""
-    return Checkpoint(progress.model_copy(update={"phase": progress.phase + 1, "step": 0, "slowed": 0}), _named(net, weights))
-
-
-def _named(net: SRNet, weights: Tensor) -> dict[str, Tensor]:
-    return {**{f"net/{name}": tensor for name, tensor in net.state_dict().items()}, "filter": weights}
-
-
-def _with_note(task: Task, progress: Progress, sentence: str) -> Progress:
-    task.log.say(sentence)
-    return progress.model_copy(update={"notes": (*progress.notes, sentence)})
+    return following(progress, net, weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import torch
@@ -21,11 +21,59 @@ class Objective(Protocol):
     def parameters(self, net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
         """Name the parameters that move."""
 
-    def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
-        """Draw a batch and give its loss, a scalar float32 tensor."""
+    def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
+        """Draw a batch and give its loss, a scalar float32 tensor; `share` of the peak rate is for what it steps itself."""
+
+    def figures(self) -> dict[str, float]:
+        """Give what else is worth logging, by name, as means since the last call."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give what it must remember, for a checkpoint."""
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave; an empty one starts anew."""
 
 
-class PixelObjective:
+class Forgetful:
+    """What an objective without a memory says of it."""
+
+    def figures(self) -> dict[str, float]:
+        """Give nothing."""
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give nothing."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take nothing."""
+
+
+def mean_parameters(net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
+    """Name all parameters but the spread head's."""
+    moved = {id(p) for p in net.mean_parameters()}
+    return ((name, p) for name, p in net.named_parameters() if id(p) in moved)
+
+
+def residual_size(task: Task, net: SRNet) -> float:
+    """Give the mean absolute value of what there is to learn over the base, in normalised units; on a stream of its own."""
+    draws = task.stream("size of the residual")
+    batches = (_pixel_batch(task, draws, task.recipe.training.batch) for _ in range(MEASURING_BATCHES))
+    sizes = [_true_residual(task, net, y, x).abs().mean() for y, x in batches]
+    return max(float(torch.stack(sizes).mean()), torch.finfo(torch.float32).tiny)
+
+
+def _pixel_batch(task: Task, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+    y, x = task.reader.batch(generator, size)
+    return task.normalised(y), task.normalised(x)
+
+
+@torch.no_grad()
+def _true_residual(task: Task, net: SRNet, y: Tensor, x: Tensor) -> Tensor:
+    return x - (y if task.upscaled else net.base(y))
+
+
+class PixelObjective(Forgetful):
     """The distance of the residual from the true one, both divided by the true one's mean absolute value.
 
     Parameters
@@ -43,19 +91,16 @@ class PixelObjective:
     def __init__(self, task: Task, net: SRNet, loss: str) -> None:
         self._task = task
         self._loss = PIXEL_LOSSES[loss]
-        draws = task.stream("size of the residual")
-        sizes = [self._target(net, *self._batch(draws, task.recipe.training.batch)).abs().mean() for _ in range(MEASURING_BATCHES)]
-        self.size = max(float(torch.stack(sizes).mean()), torch.finfo(torch.float32).tiny)
+        self.size = residual_size(task, net)
 
     def parameters(self, net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
         """Name all parameters but the spread head's."""
-        moved = {id(p) for p in net.mean_parameters()}
-        return ((name, p) for name, p in net.named_parameters() if id(p) in moved)
+        return mean_parameters(net)
 
-    def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
+    def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss: about 1 for a network that adds nothing (L1)."""
-        y, x = self._batch(generator, batch)
-        target = self._target(net, y, x) / self.size
+        y, x = _pixel_batch(self._task, generator, batch)
+        target = _true_residual(self._task, net, y, x) / self.size
         with self._task.autocast():
             residual = net.residual_of_upscaled(y) if self._task.upscaled else net.residual(y)
         return self._loss(residual.float(), target)
@@ -64,16 +109,8 @@ class PixelObjective:
         """Turn a network that gives residuals of size 1 into one that gives them in normalised units, in place."""
         net.scale_residual(self.size)
 
-    def _batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
-        y, x = self._task.reader.batch(generator, size)
-        return self._task.normalised(y), self._task.normalised(x)
 
-    @torch.no_grad()
-    def _target(self, net: SRNet, y: Tensor, x: Tensor) -> Tensor:
-        return x - (y if self._task.upscaled else net.base(y))
-
-
-class SpreadObjective:
+class SpreadObjective(Forgetful):
     """The squared distance of the spread from |x - z|, z being the delivered image: projected where it will be.
 
     Parameters
@@ -104,7 +141,7 @@ class SpreadObjective:
         moved = {id(p) for p in net.spread_parameters()}
         return ((name, p) for name, p in net.named_parameters() if id(p) in moved)
 
-    def __call__(self, net: SRNet, generator: torch.Generator, batch: int) -> Tensor:
+    def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss, in units of the mean error squared."""
         drawn = self._task.lr_batch(generator, batch)
         with self._task.autocast():

@@ -20,10 +20,11 @@ class DescentPhase(Record):
 
     Attributes
     ----------
-    kind : "pixel" trains the residual body; "spread" trains the spread head on the frozen trunk.
+    kind : "pixel" trains the residual body; "adversarial" goes on against a discriminator; "spread" trains the
+        spread head on the frozen trunk.
     words : what progress calls it.
     curve : first part of its metrics' names ("train" gives train/loss).
-    loss : name of a pixel loss (the spread phase has its own).
+    loss : name of a pixel loss (the other phases have their own).
     steps, batch : how many steps, of how many pairs.
     optimiser, rate, warmup_steps, final_rate_share, clip_norm : how a step is made.
     ema_decay : of the average that is kept as the result; 0 keeps the last step.
@@ -31,7 +32,7 @@ class DescentPhase(Record):
     validate_every : in steps; 0 never.
     """
 
-    kind: Literal["pixel", "spread"]
+    kind: Literal["pixel", "adversarial", "spread"]
     words: str
     curve: str
     loss: Literal["l1", "l2", "charbonnier"] = "l1"
@@ -52,8 +53,8 @@ Phase = LinearPhase | DescentPhase
 
 
 def phases(recipe: Recipe) -> tuple[Phase, ...]:
-    """Give a recipe's phases in order: linear, pixel (not for the linear family), spread (last, always)."""
-    plan, spread = recipe.training, recipe.spread
+    """Give a recipe's phases in order: linear, pixel (not for the linear family), adversarial (if asked for), spread (last, always)."""
+    plan, spread, duel = recipe.training, recipe.spread, recipe.adversarial
     pixel = DescentPhase(
         kind="pixel", words="training", curve="train", steps=plan.steps, batch=plan.batch,
         optimiser=plan.optimiser, rate=plan.rate, warmup_steps=plan.warmup_steps, final_rate_share=plan.final_rate_share,
@@ -66,4 +67,12 @@ def phases(recipe: Recipe) -> tuple[Phase, ...]:
         clip_norm=plan.clip_norm, ema_decay=plan.ema_decay,
         checkpoint_every=plan.checkpoint_every, log_every=plan.log_every, validate_every=0,
     )  # fmt: skip
-    return (LinearPhase(), head) if recipe.network.family == "linear" else (LinearPhase(), pixel, head)
+    against = DescentPhase(
+        kind="adversarial", words="training against the discriminator", curve="adversarial", steps=duel.steps, batch=plan.batch,
+        optimiser="adam", rate=duel.rate, warmup_steps=min(plan.warmup_steps, duel.steps // 10), final_rate_share=plan.final_rate_share,
+        clip_norm=plan.clip_norm, ema_decay=plan.ema_decay,
+        checkpoint_every=plan.checkpoint_every, log_every=plan.log_every, validate_every=plan.validate_every,
+    )  # fmt: skip
+    if recipe.network.family == "linear":
+        return LinearPhase(), head
+    return (LinearPhase(), pixel, head) if recipe.purpose == "fidelity" else (LinearPhase(), pixel, against, head)

@@ -38,6 +38,7 @@ class Progress(Record):
     slowed : how often a tripwire rolled this phase back; every time halves the rate.
     family : the family that the guard left ("linear" where the network did not beat it).
     points : the curve so far.
+    perceptual : whether the network is that of the adversarial phase.
     notes : the sentences so far that go into the bundle.
     scores : PSNR in dB on validation images by name, set by the guard.
     """
@@ -47,6 +48,7 @@ class Progress(Record):
     step: int
     slowed: int = 0
     family: str
+    perceptual: bool = False
     points: tuple[CurvePoint, ...] = ()
     notes: tuple[str, ...] = ()
     scores: dict[str, float] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -130,15 +130,21 @@ class Task:
         """Give what a user gets from the mean of a batch (physical units): projected where that is possible."""
         if not self.projected:
             return mean
-        store, y, bands = self.reader.store, batch.y, batch.bands
-        if bands is None:
+        store, y = self.reader.store, batch.y
+        if batch.bands is None:
             return self.operator.project(mean, y, store.valid_range, store.encoding.step)
         made = torch.empty_like(mean)
-        for band in sorted(set(bands.tolist())):
-            mine = (bands == band).to(mean.device)
-            operator = self.operator.for_bands(self.operator.bands or 1)[band]
+        for operator, mine in self.by_band(batch):
             made[mine] = operator.project(mean[mine], y[mine], store.valid_range, store.encoding.step)
         return made
+
+    def by_band(self, batch: LrBatch) -> Iterator[tuple[Operator, Tensor]]:
+        """Give each operator that degraded samples of a batch, with those samples: bool (N,), on the device."""
+        if batch.bands is None:
+            yield self.operator, torch.ones(len(batch.y), dtype=torch.bool, device=batch.y.device)
+            return
+        for band in sorted(set(batch.bands.tolist())):
+            yield self.operator.for_bands(self.operator.bands or 1)[band], (batch.bands == band).to(batch.y.device)
 
     def interior(self, patch: Tensor) -> tuple[slice, slice]:
         """Give the rows and columns of an HR patch that its border does not reach (at least the middle half)."""

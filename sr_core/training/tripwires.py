@@ -1,21 +1,33 @@
-"""What must never go on unseen: numbers that are no numbers."""
+"""What must never go on unseen: numbers that are no numbers, and an adversarial phase that has lost its way."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 
+from sr_core.bundle import CurvePoint
 from sr_core.errors import RecipeError
 
 ROLLBACKS = 1  # a phase is taken back this often, each time at half the rate; then it stops
+EVALUATIONS = 5  # in a row that the discriminator must win
+SURE = 0.99  # share of patches that a winning discriminator tells right
+LOST = 4.0  # times its value at an undecided discriminator: the adversarial loss of a network that has lost
 
 
 class Diverged(Exception):
-    """The loss or its gradient is not finite: caught by the descent, which rolls back."""
+    """A phase goes wrong: caught by the descent, which rolls back.
 
-    def __init__(self, step: int, what: str) -> None:
-        self.step, self.what = step, what
+    Attributes
+    ----------
+    step, what : when, and what happened, as a clause.
+    far : whether it went wrong long before it was seen, so that the phase must start anew.
+    expected, remedy : for the error, where it happens again.
+    """
+
+    def __init__(self, step: int, what: str, far: bool = False, expected: str = "finite numbers", remedy: str = "") -> None:
+        self.step, self.what, self.far, self.expected, self.remedy = step, what, far, expected, remedy
         super().__init__(f"{what} after step {step}")
 
 
@@ -38,10 +50,64 @@ def check_finite(sums: Tensor, step: int) -> None:
             raise Diverged(step, f"the {name} became {value}")
 
 
+def check_game(points: Sequence[CurvePoint], undecided: float) -> None:
+    """Look whether the discriminator has won: it errs no more, and what the network pays only grows.
+
+    Parameters
+    ----------
+    points : the curve so far.
+    undecided : the adversarial loss where the discriminator cannot tell.
+
+    Raises
+    ------
+    Diverged
+        If in each of the last five evaluations it told 99 % of the true and of the made patches right, and the adversarial loss is
+        higher than in the first of them and above four times `undecided`.
+    """
+    values = [_last(points, f"adversarial/{name}") for name in ("accuracy_real", "accuracy_fake", "adversarial")]
+    if any(len(series) < EVALUATIONS for series in values):
+        return
+    real, fake, loss = ([point.value for point in series] for series in values)
+    if min(*real, *fake) >= SURE and loss[-1] > loss[0] and loss[-1] > LOST * undecided:
+        raise Diverged(
+            values[2][-1].step, f"the discriminator won (it told all patches right, and the adversarial loss grew to {loss[-1]:.3g})",
+            far=True, expected="two players that keep up with each other",
+            remedy="Lower adversarial.discriminator_rate, or adversarial.width.",
+        )  # fmt: skip
+
+
+def check_fidelity(points: Sequence[CurvePoint], pixel_db: float, most_db: float) -> None:
+    """Look whether the network has left the truth.
+
+    Parameters
+    ----------
+    points : the curve so far.
+    pixel_db : PSNR of the pixel phase's network on the validation images.
+    most_db : how much of it may be lost.
+
+    Raises
+    ------
+    Diverged
+        If the last PSNR is lower than that, or is no number.
+    """
+    last = _last(points, "adversarial/psnr_db")
+    if last and not last[-1].value >= pixel_db - most_db:
+        raise Diverged(
+            last[-1].step, f"PSNR collapsed to {last[-1].value:.2f} dB, {pixel_db - last[-1].value:.2f} dB below the pixel phase's network",
+            far=True, expected=f"a loss of at most {most_db:g} dB",
+            remedy="Lower adversarial.rate or adversarial.terms.adversarial, or allow more with adversarial.psnr_loss_db.",
+        )  # fmt: skip
+
+
 def stopped(fault: Diverged, words: str, rate: float) -> RecipeError:
-    """Give the error that ends a run which diverges again after it was rolled back."""
+    """Give the error that ends a run which goes wrong again after it was rolled back."""
+    where = "to the start of the phase" if fault.far else "to the last good checkpoint"
     return RecipeError(
-        f"{words}: {fault.what} by step {fault.step}, again after going back to the last good checkpoint with half the rate",
-        "finite numbers",
-        f"Look for damaged training images, or lower the rate (it was {rate:g}), for instance training.rate={rate / 4:g}.",
+        f"{words}: {fault.what} by step {fault.step}, again after going back {where} with half the rate",
+        fault.expected,
+        fault.remedy or f"Look for damaged training images, or lower the rate (it was {rate:g}), for instance training.rate={rate / 4:g}.",
     )
+
+
+def _last(points: Sequence[CurvePoint], name: str) -> list[CurvePoint]:
+    return [point for point in points if point.name == name][-EVALUATIONS:]

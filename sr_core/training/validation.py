@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_core.metrics import Protocol, psnr
+from sr_core.errors import ShapeError
+from sr_core.metrics import Protocol, octave_energy, psnr
 from sr_core.networks import SRNet
 from sr_core.operators import make_operator
 from sr_core.raster import windows
@@ -44,6 +45,25 @@ class Validation:
 
     def psnr(self, net: SRNet) -> float:
         """Give a network's PSNR in dB."""
+        return self._mean(self._predictor(net))
+
+    @torch.no_grad()
+    def octave(self, net: SRNet) -> float | None:
+        """Give the energy of a network's images over the truth's in the highest octave of frequency, the mean over bands and images.
+
+        Images with holes, or smaller than the measure asks, are left out; None where none is left.
+        """
+        predict, values = self._predictor(net), []
+        for lr, hr, _, mask in self._pieces():
+            sr = predict(lr[None].float().to(self.task.device))[0].cpu().numpy()
+            try:
+                energies = octave_energy(sr, hr.numpy(), self._protocol, mask.numpy().astype(bool), octaves=1)
+            except ShapeError:
+                continue
+            values += [energy for energy in energies[:, 0].tolist() if np.isfinite(energy)]
+        return float(np.mean(values)) if values else None
+
+    def _predictor(self, net: SRNet) -> Callable[[Tensor], Tensor]:
         task = self.task
 
         def predict(y: Tensor) -> Tensor:
@@ -51,7 +71,7 @@ class Validation:
                 mean: Tensor = net(task.normalised(y))
             return mean.float() * task.std + task.mean
 
-        return self._mean(predict)
+        return predict
 
     @cached_property
     def _protocol(self) -> Protocol:

@@ -77,6 +77,9 @@ def test_each_scale_has_its_own_champion() -> None:
     domain = load_domain("satellite")
     assert model_name(domain, domain.recipe()) == "sr-satellite"
     assert model_name(domain, domain.recipe().with_overrides({"scale": 4})) == "sr-satellite-x4"
+    perceptual = domain.recipe().with_overrides({"purpose": "perceptual"})
+    assert model_name(domain, perceptual) == "sr-satellite-perceptual"
+    assert model_name(domain, perceptual.with_overrides({"scale": 4})) == "sr-satellite-perceptual-x4"
 
 
 def test_every_setting_is_a_parameter_of_the_run() -> None:

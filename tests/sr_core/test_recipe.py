@@ -76,7 +76,7 @@ def test_a_recipe_of_before_means_what_it_meant() -> None:
 
 def test_every_setting_is_part_of_the_hash() -> None:
     other = {
-        "domain": "face", "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
+        "domain": "face", "purpose": "perceptual", "allow_perceptual": False, "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
         "patches.grid": None, "patches.size": 32, "patches.stride": 15, "patches.origins": "classic",
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
         "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
@@ -84,6 +84,11 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
         "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1,
+        "adversarial.steps": 1, "adversarial.rate": 0.5, "adversarial.discriminator_rate": 0.5, "adversarial.width": 64,
+        "adversarial.game": "standard", "adversarial.psnr_loss_db": 1.0, "adversarial.terms.pixel": 0.7,
+        "adversarial.terms.adversarial": 0.7, "adversarial.terms.matching": 0.7, "adversarial.terms.texture": 0.7,
+        "adversarial.terms.consistency": 0.7,
+        "adversarial.terms.gradient": 0.7, "adversarial.terms.frequency": 0.7,
         "spread.steps": 1, "spread.rate": 0.5, "calibration.alpha": 0.2, "calibration.delta": 0.2, "calibration.gamma": 0.2,
         "calibration.ensemble": 8,
     }  # fmt: skip
@@ -98,6 +103,22 @@ def test_every_setting_is_part_of_the_hash() -> None:
     for name, value in other.items():
         digests.add(RECIPE.with_overrides(needs.get(name, {}) | {name: value}).digest())
     assert len(digests) == 1 + len(other)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ({"network.family": "linear"}, "linear has no weights"),
+        ({"adversarial.terms.adversarial": 0, "adversarial.terms.matching": 0}, "above 0"),
+        ({"patches.size": 7}, "14 HR pixels"),
+        ({"allow_perceptual": False}, "allow_perceptual=true"),
+        ({"adversarial.terms.pixel": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_an_adversarial_phase_that_makes_no_sense_is_refused(overrides: dict[str, object], sentence: str) -> None:
+    fine = RECIPE.with_overrides({"purpose": "perceptual"})
+    with pytest.raises(RecipeError, match=sentence):
+        fine.with_overrides(overrides)
 
 
 def test_json_round_trip_refuses_a_misspelled_key() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from domains.medical.checks import Clipping, UniformBias
 from domains.medical.domain import DOMAIN
+from sr_core.errors import RecipeError
 from sr_core.log import Silent
 from sr_core.trust.verdict import Evidence
 
@@ -40,6 +41,9 @@ def test_sensitivity_asks_for_a_person():
     assert DOMAIN.sensitivity.needs_approval and DOMAIN.sensitivity.minimum_test_groups == 3
     assert DOMAIN.sensitivity.notice == "Not for primary diagnosis."
     assert DOMAIN.recipe().domain == "medical"
+    with pytest.raises(RecipeError, match="made-up detail"):
+        DOMAIN.recipe().with_overrides({"purpose": "perceptual"})
+    assert DOMAIN.recipe().with_overrides({"purpose": "perceptual", "allow_perceptual": "true"}).purpose == "perceptual"
 
 
 @pytest.mark.parametrize("scale", [2, 3])

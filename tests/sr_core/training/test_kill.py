@@ -37,26 +37,32 @@ recipe = Recipe.from_json(recipe_file.read_text(), str(recipe_file))
 store = PatchStore(store_folder)
 reader = MemoryReader(store, "train", True)
 trained = train_model(reader, whole_pairs(store, "val"), recipe, operator_from(store.operator), store.unit, folder, Killing())
-whole = hashlib.sha256(repr((trained.curve, trained.notes, trained.family, sorted(trained.val_psnr.items()))).encode())
+whole = hashlib.sha256(repr((trained.curve, trained.notes, trained.family, trained.perceptual, sorted(trained.val_psnr.items()))).encode())
 for name, tensor in sorted(trained.net.state_dict().items()):
     whole.update(name.encode() + tensor.contiguous().numpy().tobytes())
 print(whole.hexdigest())
 """
 
 
+FIDELITY = (9, 12, 19)  # calls of progress: in the pixel phase (3 to 15) and in the spread phase
+PERCEPTUAL = (14, 16, 21, 24, 25)  # and on both seams of the adversarial phase (16 to 24), and within
+
+
 @pytest.mark.long
-def test_kill_minus_nine(world: Any, tmp_path: Path) -> None:
-    recipe = world.recipe(training__precision="auto")
-    store, settings = world.store(recipe).folder, tmp_path / "recipe.json"
-    settings.write_text(recipe.to_json())
+@pytest.mark.parametrize(("purpose", "kills"), [("fidelity", FIDELITY), ("perceptual", PERCEPTUAL)])
+def test_kill_minus_nine(world: Any, tmp_path: Path, purpose: str, kills: tuple[int, ...]) -> None:
+    settings = {"adversarial__steps": 8, "adversarial__width": 4} if purpose == "perceptual" else {}
+    recipe = world.recipe(training__precision="auto", purpose=purpose, **settings)
+    store, recipe_file = world.store(recipe).folder, tmp_path / "recipe.json"
+    recipe_file.write_text(recipe.to_json())
 
     def run(name: str, kill_at: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", SCRIPT, str(store), str(settings), str(tmp_path / name), str(kill_at)]
+        command = [sys.executable, "-c", SCRIPT, str(store), str(recipe_file), str(tmp_path / name), str(kill_at)]
         return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
     whole = run("whole")
     assert whole.returncode == 0, whole.stderr
-    for kill_at in (9, 12, 19):
+    for kill_at in kills:
         assert run(f"killed-{kill_at}", kill_at).returncode == -9
         again = run(f"killed-{kill_at}")
         assert again.returncode == 0, again.stderr
