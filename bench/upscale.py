@@ -29,7 +29,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "support")]
 def main() -> None:
     """Print one JSON line."""
     import torch
-    from forecast import scene as make_scene
+    from forecast import satellite
     from made_bundle import make_bundle
 
     from domains.satellite.domain import DOMAIN
@@ -46,7 +46,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_scene(folder / "scene.tif", given.bands, given.side, given.side)
+        satellite(folder, given.bands, given.side, given.side)
         make_bundle(folder / "bundle", "reflectance", width=given.width, blocks=given.blocks, linear_taps=9)
         (source,), _ = DOMAIN.discover([folder / "scene.tif"], Silent())
         restorer = Restorer(folder / "bundle", "bfloat16")
