@@ -98,8 +98,12 @@ def test_upscale_with_the_champion_writes_what_the_flow_wrote(demo: Any, tmp_pat
         np.testing.assert_array_equal(mine.read(), theirs.read())
     before = target.read_bytes()
     second = program(command, tmp_path)
-    assert second.returncode == 2 and "--overwrite" in second.stderr
+    assert second.returncode == 0 and "was there already" in second.stderr
     assert target.read_bytes() == before
+    target.write_bytes(before + b"x")  # no longer what this command makes
+    third = program(command, tmp_path)
+    assert third.returncode == 2 and "--overwrite" in third.stderr
+    assert target.read_bytes() == before + b"x"
 
 
 @pytest.mark.parametrize("domain", ["medical", "face"])
