@@ -21,7 +21,7 @@ import torch
 from domains.satellite.domain import DOMAIN
 from sr_core.log import Silent
 from sr_core.metrics import psnr
-from sr_core.raster import Window
+from sr_core.raster import Encoding, Float32Array, Window
 from sr_core.records import Manifest, ManifestRef, Region, Source, Split
 from sr_core.stages.evaluate import _linear_filter
 from sr_core.stages.evidence import plain_bicubic, protocol_of
@@ -81,6 +81,11 @@ def bundle(scale: int, seed: int, manifest: ManifestRef, workspace: Workspace) -
     return Restorer(train(store, recipe=recipe, workspace=workspace, log=Silent()).path)
 
 
+def _written(encoding: Encoding, image: Float32Array) -> Float32Array:
+    """Round an image as its file rounds."""
+    return encoding.decode(encoding.encode(image))
+
+
 def measure(manifest: Manifest, regions: tuple[Region, ...], at_once: Restorer, twice: Restorer) -> dict[str, float]:
     """Give the mean PSNR over the regions, dB, of every way to x4; every image is rounded as its file rounds."""
     linear, protocol = _linear_filter(DOMAIN, manifest, at_once), protocol_of(at_once)
@@ -88,10 +93,9 @@ def measure(manifest: Manifest, regions: tuple[Region, ...], at_once: Restorer, 
     for region in regions:
         pair = read_pair(DOMAIN, manifest, region, at_once.operator)
         lr, mask = pair.lr.pixels, pair.lr.mask
-        written = lambda image: pair.encoding.decode(pair.encoding.encode(image))  # noqa: E731, B023 - used in this round only
         bicubic = plain_bicubic(pair.lr, 4)
-        half = written(twice.restore(lr, mask).sr)  # the file between the two runs
-        chained = written(twice.restore(half, np.kron(mask, np.ones((2, 2), np.bool_))).sr)
+        half = _written(pair.encoding, twice.restore(lr, mask).sr)  # the file between the two runs
+        chained = _written(pair.encoding, twice.restore(half, np.kron(mask, np.ones((2, 2), np.bool_))).sr)
         images = {
             "bicubic": bicubic,
             "projected_bicubic": at_once.project(bicubic, lr, mask),
@@ -101,7 +105,7 @@ def measure(manifest: Manifest, regions: tuple[Region, ...], at_once: Restorer, 
             "x2_twice_projected": at_once.project(chained, lr, mask),
         }
         for name, image in images.items():
-            found.setdefault(name, []).append(psnr(written(image), pair.hr.pixels, protocol, pair.hr.mask))
+            found.setdefault(name, []).append(psnr(_written(pair.encoding, image), pair.hr.pixels, protocol, pair.hr.mask))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 

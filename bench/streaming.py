@@ -15,19 +15,15 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
-from sr_core.inference.predictor import fed_rows  # noqa: E402
-from sr_core.inference.stream import NetFlow  # noqa: E402
-from sr_core.inference.tiles import tiles  # noqa: E402
-from sr_core.networks import Descriptor, SRNet, build  # noqa: E402
-from sr_core.operators import make_operator  # noqa: E402
+from sr_core.inference.predictor import fed_rows
+from sr_core.inference.stream import NetFlow
+from sr_core.inference.tiles import tiles
+from sr_core.networks import Descriptor, SRNet, build
+from sr_core.operators import make_operator
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SMALL, BASELINE = (32, 8), (64, 16)  # feature maps, blocks

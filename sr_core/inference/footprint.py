@@ -14,22 +14,8 @@ from sr_core.inference.predictor import WHOLE, Executor, Predictor, fed_rows
 from sr_core.inference.stream import NetFlow
 from sr_core.inference.tiles import strips_of, tiles
 from sr_core.networks import SRNet
-from sr_core.networks.blocks import (
-    Activation,
-    Add,
-    Block,
-    Concat,
-    Conv,
-    FixedConv,
-    LeakyReLU,
-    PReLU,
-    Repeat,
-    Scale,
-    Sequence,
-    Shuffle,
-    TransposedConv,
-    Upscale,
-)
+from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
+from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale
 
 FLOAT32 = 4  # bytes
 WIDE = {"softplus": 5}  # values that an activation holds at once, where it is more than its input and its output

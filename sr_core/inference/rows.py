@@ -15,22 +15,8 @@ import torch
 from torch import Tensor
 
 from sr_core.errors import ShapeError
-from sr_core.networks.blocks import (
-    Activation,
-    Add,
-    Block,
-    Concat,
-    Conv,
-    FixedConv,
-    LeakyReLU,
-    PReLU,
-    Repeat,
-    Scale,
-    Sequence,
-    Shuffle,
-    TransposedConv,
-    Upscale,
-)
+from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
+from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale
 from sr_core.networks.convolution import convolve, mirrored_axis
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Activation, Block, Conv, Scale, Sequence, Shuffle, skip
+from sr_core.networks.activations import Activation, Scale
+from sr_core.networks.blocks import Block, Conv, Sequence, Shuffle, skip
 from sr_core.networks.body import Body
 
 SECOND_CONV_GAIN = 0.1  # keeps the untrained trunk near the identity

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Block, Conv, PReLU, Sequence, TransposedConv
+from sr_core.networks.activations import PReLU
+from sr_core.networks.blocks import Block, Conv, Sequence, TransposedConv
 from sr_core.networks.body import Body
 
 

@@ -19,23 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_core.errors import OperatorError
-from sr_core.networks.blocks import (
-    Activation,
-    Add,
-    Block,
-    Concat,
-    Conv,
-    FixedConv,
-    LeakyReLU,
-    PReLU,
-    Repeat,
-    Scale,
-    Sequence,
-    Shuffle,
-    TransposedConv,
-    Upscale,
-    halo,
-)
+from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
+from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale, halo
 from sr_core.networks.convolution import mirrored
 from sr_core.networks.net import SRNet
 

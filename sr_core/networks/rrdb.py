@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Add, Block, Concat, Conv, LeakyReLU, Repeat, Scale, Sequence, skip
+from sr_core.networks.activations import LeakyReLU, Scale
+from sr_core.networks.blocks import Add, Block, Concat, Conv, Repeat, Sequence, skip
 from sr_core.networks.body import Body
 from sr_core.networks.edsr import prime_stages
 

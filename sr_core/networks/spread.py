@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from sr_core.errors import ShapeError
-from sr_core.networks.blocks import Activation, Conv, FixedConv, Sequence, Shuffle
+from sr_core.networks.activations import Activation
+from sr_core.networks.blocks import Conv, FixedConv, Sequence, Shuffle
 
 if TYPE_CHECKING:
     from sr_core.networks.net import SRNet

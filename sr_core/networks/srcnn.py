@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Activation, Conv, Sequence, Upscale
+from sr_core.networks.activations import Activation
+from sr_core.networks.blocks import Conv, Sequence, Upscale
 from sr_core.networks.body import Body
 from sr_core.operators import Operator
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Block, Conv, PReLU, Sequence, Shuffle, skip
+from sr_core.networks.activations import PReLU
+from sr_core.networks.blocks import Block, Conv, Sequence, Shuffle, skip
 from sr_core.networks.body import Body
 from sr_core.networks.edsr import SECOND_CONV_GAIN, prime_stages
 

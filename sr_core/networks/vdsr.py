@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import torch
 
-from sr_core.networks.blocks import Activation, Block, Conv, Sequence, Upscale
+from sr_core.networks.activations import Activation
+from sr_core.networks.blocks import Block, Conv, Sequence, Upscale
 from sr_core.networks.body import Body
 from sr_core.operators import Operator
 

@@ -13,7 +13,8 @@ from sr_core.errors import BundleError, InputError, ShapeError
 from sr_core.inference import Predictor, stream
 from sr_core.inference.predictor import FILLED, WHOLE
 from sr_core.networks import Descriptor, build
-from sr_core.networks.blocks import Activation, Conv, TransposedConv
+from sr_core.networks.activations import Activation
+from sr_core.networks.blocks import Conv, TransposedConv
 from sr_core.operators import make_operator
 from sr_core.raster import Float32Array, fill_nearest
 from sr_core.recipe import Recipe

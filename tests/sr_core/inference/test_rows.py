@@ -8,23 +8,8 @@ from torch import Tensor
 
 from sr_core.errors import ShapeError
 from sr_core.inference.rows import flow_of
-from sr_core.networks.blocks import (
-    Activation,
-    Add,
-    Block,
-    Concat,
-    Conv,
-    FixedConv,
-    LeakyReLU,
-    PReLU,
-    Repeat,
-    Scale,
-    Sequence,
-    Shuffle,
-    TransposedConv,
-    Upscale,
-    skip,
-)
+from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
+from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale, skip
 from sr_core.operators import make_operator
 
 FORMATS = [torch.float32, torch.bfloat16]

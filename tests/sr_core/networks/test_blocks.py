@@ -7,24 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from sr_core.networks.blocks import (
-    Activation,
-    Add,
-    Block,
-    Concat,
-    Conv,
-    FixedConv,
-    LeakyReLU,
-    PReLU,
-    Repeat,
-    Scale,
-    Sequence,
-    Shuffle,
-    TransposedConv,
-    Upscale,
-    halo,
-    skip,
-)
+from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
+from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale, halo, skip
 from sr_core.networks.convolution import mirrored
 from sr_core.operators import make_operator
 

@@ -9,7 +9,8 @@ import torch
 
 from sr_core.families import FAMILIES
 from sr_core.networks import Descriptor, SRNet, build
-from sr_core.networks.blocks import Conv, Scale, Sequence, halo
+from sr_core.networks.activations import Scale
+from sr_core.networks.blocks import Conv, Sequence, halo
 from sr_core.networks.edsr import edsr, prime_stages
 from sr_core.operators import make_operator
 

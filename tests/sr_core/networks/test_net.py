@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sr_core.errors import BundleError, OperatorError, ShapeError
 from sr_core.networks import Descriptor, SRNet, build
-from sr_core.networks.blocks import Activation, Conv, Sequence, TransposedConv
+from sr_core.networks.activations import Activation
+from sr_core.networks.blocks import Conv, Sequence, TransposedConv
 from sr_core.operators import make_operator
 
 

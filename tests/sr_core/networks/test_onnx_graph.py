@@ -11,7 +11,8 @@ from small_nets import FAMILIES, SMALL, TRAINED
 
 from sr_core.errors import OperatorError
 from sr_core.networks import Descriptor, SRNet, build
-from sr_core.networks.blocks import Block, Conv, LeakyReLU, PReLU, Repeat, Scale, Sequence, TransposedConv, Upscale
+from sr_core.networks.activations import LeakyReLU, PReLU, Scale
+from sr_core.networks.blocks import Block, Conv, Repeat, Sequence, TransposedConv, Upscale
 from sr_core.operators import make_operator
 
 onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
