@@ -44,8 +44,9 @@ class NetworkPlan(Sizes):
 
 
 class TrainingPlan(Record):
-    """The pixel phase: L1 on the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated."""
+    """The pixel phase: a distance of the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated."""
 
+    loss: Literal["l1", "l2", "charbonnier"] = "l1"
     steps: PositiveInt = 360
     batch: PositiveInt = 16
     optimiser: Literal["adam", "muon"] = "adam"

@@ -56,7 +56,7 @@ def phases(recipe: Recipe) -> tuple[Phase, ...]:
     """Give a recipe's phases in order: linear, pixel (not for the linear family), adversarial (if asked for), spread (last, always)."""
     plan, spread, duel = recipe.training, recipe.spread, recipe.adversarial
     pixel = DescentPhase(
-        kind="pixel", words="training", curve="train", steps=plan.steps, batch=plan.batch,
+        kind="pixel", words="training", curve="train", loss=plan.loss, steps=plan.steps, batch=plan.batch,
         optimiser=plan.optimiser, rate=plan.rate, warmup_steps=plan.warmup_steps, final_rate_share=plan.final_rate_share,
         clip_norm=plan.clip_norm, ema_decay=plan.ema_decay,
         checkpoint_every=plan.checkpoint_every, log_every=plan.log_every, validate_every=plan.validate_every,
