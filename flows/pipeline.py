@@ -19,10 +19,12 @@ from prefect.runtime import flow_run
 
 from flows import environment
 from flows.artifacts import PrefectLog, show
+from flows.beside import Beside, beside, inherited
 from flows.console import Notebook, RichLog
 from flows.delivery import Delivered
 from flows.domains import load_domain
 from flows.evidence import CONTRACT, hold_back, model_name, run_tags, version_tags
+from flows.lookup import bundle_folder
 from flows.pictures import save_pictures
 from flows.registry import CHALLENGER, CHAMPION, Registry, Version
 from flows.result import FlowResult, Request, Setting, protocol_sentence, rows
@@ -63,8 +65,9 @@ def run_pipeline(domain_name: str, request: Request) -> FlowResult:
     """
     environment.silence()
     domain = load_domain(domain_name)
-    recipe = domain.recipe().with_overrides(request.settings())
     folder = environment.workspace_folder(request.workspace)
+    parent = None if request.parent is None else bundle_folder(request.parent, folder)
+    recipe = domain.recipe().with_overrides({**(inherited(parent) if parent else {}), **request.settings()})
     workspace = Workspace(folder)
     book = Notebook()
     with alive(folder / "runs", flow_run.id and UUID(str(flow_run.id))), RichLog() as screen:
@@ -72,7 +75,8 @@ def run_pipeline(domain_name: str, request: Request) -> FlowResult:
         work = Work(domain, recipe, workspace, Fan(base))
         work.log.say(f"{domain_name}: starting, workspace {folder}")
         manifest = ingest_task(work, _paths(domain, request, folder))
-        chain = _Chain(work, manifest, request, book, base)
+        others = beside(domain, recipe, parent, [Path(path).expanduser() for path in request.general], workspace, work.log)
+        chain = _Chain(work, manifest, others, request, book, base)
         result = chain.known() or chain.new()
         show(result)
     return result
@@ -98,11 +102,13 @@ class _Model:
 class _Chain:
     """What follows ingest."""
 
-    def __init__(self, work: Work, manifest: ManifestRef, request: Request, book: Notebook, base: tuple[Log, ...]) -> None:
-        self.work, self.manifest, self.request, self.book, self.base = work, manifest, request, book, base
+    def __init__(
+        self, work: Work, manifest: ManifestRef, others: Beside, request: Request, book: Notebook, base: tuple[Log, ...]
+    ) -> None:  # fmt: skip
+        self.work, self.manifest, self.others, self.request, self.book, self.base = work, manifest, others, request, book, base
         folder = work.workspace.root
         self.name = model_name(work.domain, work.recipe)
-        self.key = work_key(manifest, work.recipe)
+        self.key = work_key(manifest, work.recipe, others)
         self.tracking = Tracking(environment.set_tracking(os.environ, folder), folder / "mlflow")
         self.registry = Registry(self.tracking)
         self.champion = self.registry.look(self.name, CHAMPION)
@@ -138,12 +144,12 @@ class _Chain:
     def _stages(self, log: MlflowLog, run_id: str) -> FlowResult:
         work, manifest = self.work, self.manifest
         log.parameters(run_tags(work.recipe, manifest))
-        store = prepare_task(work, manifest)
-        bundle = train_task(work, store)
+        stores = prepare_task(work, manifest, self.others)
+        bundle = train_task(work, stores, self.others)
         log.flush()
         calibrated = calibrate_task(work, manifest, bundle)
         rival = self.registry.folder(self.champion, self.copies) if self.champion else None
-        evaluated = evaluate_task(work, manifest, calibrated, rival)
+        evaluated = evaluate_task(work, manifest, calibrated, rival, self.others.parent)
         evaluation = load_evaluation(evaluated)
         level = self.champion.tags.get("claim_level") if self.champion else None
         decision = hold_back(
@@ -216,9 +222,9 @@ class _Chain:
         )
 
 
-def work_key(manifest: ManifestRef, recipe: Recipe) -> str:
-    """Name a piece of work: the files, the recipe and the versions of the stages."""
-    return hashlib.sha256(json.dumps([manifest.hash, recipe.digest(), CONTRACT]).encode()).hexdigest()
+def work_key(manifest: ManifestRef, recipe: Recipe, others: Beside) -> str:
+    """Name a piece of work: the files, the recipe, what stands beside them, and the versions of the stages."""
+    return hashlib.sha256(json.dumps([manifest.hash, recipe.digest(), CONTRACT, *others.key()]).encode()).hexdigest()
 
 
 def publish_report(made: Path, place: Path) -> Path:
@@ -239,10 +245,13 @@ def _named(domain: str, what: str) -> Flow[..., FlowResult]:
         approved_by: str | None = None,
         overrides: dict[str, Setting] | None = None,
         upscale: bool = True,
+        parent: str | None = None,
+        general: list[str] | None = None,
     ) -> FlowResult:
         request = Request(
             paths=None if paths is None else tuple(paths), workspace=workspace, scale=scale, steps=steps,
             approved_by=approved_by, overrides=overrides or {}, upscale=upscale,
+            parent=parent, general=tuple(general or ()),
         )  # fmt: skip
         return run_pipeline(domain, request)
 
@@ -257,6 +266,8 @@ def _named(domain: str, what: str) -> Flow[..., FlowResult]:
         approved_by: Who approves a promotion, where the domain asks for a person.
         overrides: Other settings of the recipe by dotted name, for instance network.blocks.
         upscale: Whether the given images are upscaled at the end.
+        parent: The model to go on from: a bundle folder, or a registered name such as sr-{domain}@champion; empty: from the start.
+        general: Files and folders with general pictures, mixed in beside a parent.
     """
     return flow(name=f"sr-{domain}", persist_result=False)(body)
 

@@ -14,7 +14,11 @@ Setting = str | int | float | bool
 
 
 class Request(Record):
-    """What a flow run is asked for. `paths` None: the domain's demonstration images."""
+    """What a flow run is asked for.
+
+    `paths` None: the domain's demonstration images. `parent` is the model that training goes on from, a bundle folder or a registered name;
+    `general` are files and folders with general pictures, which are mixed in.
+    """
 
     paths: tuple[str, ...] | None = None
     workspace: str | None = None
@@ -23,6 +27,8 @@ class Request(Record):
     approved_by: str | None = None
     overrides: dict[str, Setting] = Field(default_factory=dict)
     upscale: bool = True
+    parent: str | None = None
+    general: tuple[str, ...] = ()
 
     def settings(self) -> Mapping[str, Setting]:
         """Give the recipe overrides; `scale` and `steps` are short for two of them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flows.beside import Beside
 from flows.delivery import Delivered, deliver
 from flows.registry import Registry, Version
 from sr_core.domain import Domain
@@ -60,16 +61,29 @@ def ingest_task(work: Work, paths: Sequence[Path]) -> ManifestRef:
     return ingest(work.domain, paths, recipe=work.recipe, workspace=work.workspace, log=work.log)
 
 
+class Prepared:
+    """The stores that a training draws from; a plain class, as `Work`."""
+
+    def __init__(self, own: StoreRef, general: StoreRef | None, scales: tuple[StoreRef, ...]) -> None:
+        self.own = own
+        self.general = general
+        self.scales = scales
+
+
 @task(name="prepare", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5, retry_condition_fn=_worth_repeating)
-def prepare_task(work: Work, manifest: ManifestRef) -> StoreRef:
-    """Turn a manifest into a patch store."""
-    return prepare(work.domain, manifest, recipe=work.recipe, workspace=work.workspace, log=work.log)
+def prepare_task(work: Work, manifest: ManifestRef, beside: Beside) -> Prepared:
+    """Turn a manifest into a patch store, and what stands beside it into others."""
+    own = prepare(work.domain, manifest, recipe=work.recipe, workspace=work.workspace, log=work.log)
+    return Prepared(own, *beside.stores(work.domain, manifest, work.recipe, work.workspace, work.log))
 
 
 @task(name="train", cache_policy=NO_CACHE)
-def train_task(work: Work, store: StoreRef) -> BundleRef:
-    """Turn a patch store into a bundle."""
-    return train(store, recipe=work.recipe, workspace=work.workspace, log=work.log)
+def train_task(work: Work, stores: Prepared, beside: Beside) -> BundleRef:
+    """Turn patch stores into a bundle."""
+    return train(
+        stores.own, recipe=work.recipe, workspace=work.workspace, log=work.log,
+        parent=beside.parent, general=stores.general, scales=stores.scales,
+    )  # fmt: skip
 
 
 @task(name="calibrate", cache_policy=NO_CACHE)
@@ -79,9 +93,13 @@ def calibrate_task(work: Work, manifest: ManifestRef, bundle: BundleRef) -> Cali
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)
-def evaluate_task(work: Work, manifest: ManifestRef, calibrated: CalibrationRef, champion: Path | None) -> EvaluationRef:
+def evaluate_task(
+    work: Work, manifest: ManifestRef, calibrated: CalibrationRef, champion: Path | None, parent: Path | None
+) -> EvaluationRef:
     """Measure a calibrated bundle."""
-    return evaluate(work.domain, manifest, calibrated, champion=champion, recipe=work.recipe, workspace=work.workspace, log=work.log)
+    return evaluate(
+        work.domain, manifest, calibrated, champion=champion, parent=parent, recipe=work.recipe, workspace=work.workspace, log=work.log
+    )
 
 
 @task(name="gate", cache_policy=NO_CACHE)

@@ -8,8 +8,9 @@ from sr_core.metrics.protocol import Protocol
 from sr_core.records import Digest, Record, Region
 from sr_core.trust.verdict import Claim, Verdict
 
-Method = Literal["bicubic", "projected bicubic", "linear filter", "model", "champion"]
+Method = Literal["bicubic", "projected bicubic", "linear filter", "model", "champion", "parent"]
 BASELINES: tuple[Method, ...] = ("bicubic", "projected bicubic", "linear filter")
+PARENT: Method = "parent"  # one more baseline, after a warm start
 
 
 class MethodScore(Record):
@@ -44,7 +45,7 @@ class RegionScore(Record):
 
 
 class Evaluation(Record):
-    """A model beside its baselines (and the present champion) on the test regions of a split."""
+    """A model beside its baselines (and the present champion, and the parent of a warm start) on the test regions of a split."""
 
     domain: str
     unit: str

@@ -10,13 +10,23 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from sr_core.errors import RecipeError
 from sr_core.families import FAMILIES, FamilyName, PositiveInt, Sizes
 from sr_core.records import Record
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+RateShare = Annotated[float, Field(ge=0, le=1)]
+Scale = Annotated[int, Field(ge=2, le=8)]
+
+
+def _listed(given: object) -> object:
+    """Read "2,3,4" as a list, as it comes from a command line."""
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+Scales = Annotated[tuple[Scale, ...], BeforeValidator(_listed)]
 
 
 class PatchPlan(Record):
@@ -26,6 +36,10 @@ class PatchPlan(Record):
     size: PositiveInt = 33
     stride: PositiveInt = 14
     origins: Literal["classic", "edge", "whole"] = "edge"
+
+    def describe(self) -> str:
+        """Say it in a few words."""
+        return f"of {self.size} px at stride {self.stride} on the {self.grid.upper()} grid, origins {self.origins}"
 
 
 class NetworkPlan(Sizes):
@@ -44,7 +58,11 @@ class NetworkPlan(Sizes):
 
 
 class TrainingPlan(Record):
-    """The pixel phase: a distance of the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated."""
+    """The pixel phase: a distance of the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated.
+
+    `scales`, for a network on the upscaled image: patches of all these scales stand in every batch, in equal parts, the recipe's own
+    among them (Kim et al., VDSR, CVPR 2016, section 3.3); empty: the recipe's own alone.
+    """
 
     loss: Literal["l1", "l2", "charbonnier"] = "l1"
     steps: PositiveInt = 360
@@ -59,6 +77,31 @@ class TrainingPlan(Record):
     checkpoint_every: PositiveInt = 60
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 60
+    scales: Scales = ()
+
+
+class AdaptationPlan(Record):
+    """How the pixel phase goes on from a parent's weights; it says nothing where there is no parent.
+
+    `general_share` of every batch are general patches, where a store of them is given, so that the network does not forget what its
+    parent knew. `head`, `body` and `tail` are the learning rates of the first layer, the layers between, and those from the first upscaling
+    on, over `training.rate`; 0 freezes them until step `thaw_after` (0: to the end), from which on they move at the full rate.
+    `layer_decay` multiplies the rate once more for every layer further from the output (Howard, Ruder, "Universal language model
+    fine-tuning", ACL 2018, section 3.2).
+    """
+
+    general_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    head: RateShare = 1.0
+    body: RateShare = 1.0
+    tail: RateShare = 1.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    thaw_after: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _something_moves(self) -> Self:
+        if not self.head + self.body + self.tail > 0:
+            raise ValueError("adaptation.head, body and tail are all 0, so nothing would be trained: set one above 0")
+        return self
 
 
 class Terms(Record):
@@ -130,13 +173,14 @@ class Recipe(Record):
     domain: str
     purpose: Literal["fidelity", "perceptual"] = "fidelity"
     allow_perceptual: bool = True
-    scale: Annotated[int, Field(ge=2, le=8)] = 2
+    scale: Scale = 2
     operator: str = "bicubic"
     seed: Annotated[int, Field(ge=0)] = 1
     data_range: float | None = None
     patches: PatchPlan = PatchPlan()
     network: NetworkPlan = NetworkPlan()
     training: TrainingPlan = TrainingPlan()
+    adaptation: AdaptationPlan = AdaptationPlan()
     adversarial: AdversarialPlan = AdversarialPlan()
     spread: SpreadPlan = SpreadPlan()
     calibration: CalibrationPlan = CalibrationPlan()
@@ -147,6 +191,27 @@ class Recipe(Record):
         if self.patches.grid != grid:
             where = "the upscaled image" if grid == "hr" else "LR input"
             raise ValueError(f"network.family {self.network.family} works on {where}: set patches.grid={grid}")
+        return self
+
+    @model_validator(mode="after")
+    def _scales(self) -> Self:
+        scales = self.training.scales
+        if not scales:
+            return self
+        if not FAMILIES[self.network.family].upscaled:
+            raise ValueError(
+                f"training.scales needs a network on the upscaled image (vdsr, srcnn), not network.family {self.network.family}"
+            )
+        if len(set(scales)) < len(scales) or self.scale not in scales:
+            raise ValueError(f"training.scales {list(scales)} must name different scales, {self.scale} (scale) among them")
+        return self
+
+    @model_validator(mode="after")
+    def _thaw(self) -> Self:
+        if self.adaptation.thaw_after >= self.training.steps:
+            raise ValueError(
+                f"adaptation.thaw_after {self.adaptation.thaw_after} is not before the last of training.steps {self.training.steps}"
+            )
         return self
 
     @model_validator(mode="after")

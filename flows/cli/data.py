@@ -12,6 +12,7 @@ import typer
 from flows.cli import options
 
 if TYPE_CHECKING:
+    from flows.beside import Beside
     from sr_core.domain import Domain
     from sr_core.log import Log
     from sr_core.recipe import Recipe
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 class Chain:
     """The stages up to a trained bundle, without Prefect and MLflow."""
 
-    def __init__(self, domain: Domain, recipe: Recipe, workspace: Workspace, log: Log, paths: Sequence[Path]) -> None:
+    def __init__(self, domain: Domain, recipe: Recipe, workspace: Workspace, log: Log, paths: Sequence[Path], others: Beside) -> None:
         self.domain, self.recipe, self.workspace, self.log, self.paths = domain, recipe, workspace, log, paths
+        self.others = others
 
     def manifest(self) -> ManifestRef:
         """Find, check and split."""
@@ -37,26 +39,37 @@ class Chain:
 
         return prepare(self.domain, manifest, recipe=self.recipe, workspace=self.workspace, log=self.log)
 
-    def bundle(self, store: StoreRef) -> BundleRef:
-        """Train."""
+    def bundle(self, manifest: ManifestRef) -> BundleRef:
+        """Cut training pairs, and train."""
         from sr_core.stages.train import train
 
-        return train(store, recipe=self.recipe, workspace=self.workspace, log=self.log)
+        store = self.store(manifest)
+        general, scales = self.others.stores(self.domain, manifest, self.recipe, self.workspace, self.log)
+        return train(
+            store, recipe=self.recipe, workspace=self.workspace, log=self.log,
+            parent=self.others.parent, general=general, scales=scales,
+        )  # fmt: skip
 
 
 @contextmanager
 def _chain(
-    domain: str, paths: Sequence[Path], workspace: Path | None, pairs: Sequence[str] | None, scale: int | None, steps: int | None = None
-) -> Iterator[Chain]:
+    domain: str, paths: Sequence[Path], workspace: Path | None, pairs: Sequence[str] | None, scale: int | None, steps: int | None = None,
+    model: str | None = None, general: Sequence[Path] | None = None,
+) -> Iterator[Chain]:  # fmt: skip
     from flows import environment
+    from flows.beside import beside, inherited
     from flows.console import RichLog
     from flows.domains import load_domain
+    from flows.lookup import bundle_folder
     from sr_core.workspace import Workspace
 
-    kind = load_domain(domain)
-    recipe = kind.recipe().with_overrides(options.settings(pairs, scale, steps))
+    kind, folder = load_domain(domain), environment.workspace_folder(workspace)
+    parent = None if model is None else bundle_folder(model, folder)
+    recipe = kind.recipe().with_overrides({**(inherited(parent) if parent else {}), **options.settings(pairs, scale, steps)})
+    place = Workspace(folder)
     with RichLog() as log:
-        yield Chain(kind, recipe, Workspace(environment.workspace_folder(workspace)), log, [path.expanduser() for path in paths])
+        others = beside(kind, recipe, parent, [path.expanduser() for path in general or ()], place, log)
+        yield Chain(kind, recipe, place, log, [path.expanduser() for path in paths], others)
 
 
 def ingest(
@@ -116,6 +129,8 @@ def train(
     scale: options.Scale = None,
     steps: options.Steps = None,
     set_: options.Settings = None,
+    from_: options.From = None,
+    general: options.General = None,
     json: options.Json = False,
 ) -> None:
     """Train a model; an interrupted training goes on from its last checkpoint.
@@ -126,12 +141,18 @@ def train(
     fsrcnn, vdsr, srresnet, rrdb, linear), network.width, network.blocks, network.bands, training.steps, training.batch,
     training.rate, spread.steps, calibration.alpha and others; a misspelt name lists them all.
 
-    Example: sr train satellite my_scenes/ --steps 2000
+    With --from, training goes on from another model: its layers are taken over, and it is one more baseline that the result must beat.
+
+    Examples
+    --------
+      sr train satellite my_scenes/ --steps 2000
+
+      sr train satellite my_scenes/ --from general_bundle/ --general photographs/ --set adaptation.head=0
     """
     from flows.cli.output import print_json
 
-    with _chain(domain, paths, workspace, set_, scale, steps) as chain:
-        ref = chain.bundle(chain.store(chain.manifest()))
+    with _chain(domain, paths, workspace, set_, scale, steps, from_, general) as chain:
+        ref = chain.bundle(chain.manifest())
     if json:
         print_json(ref)
         return
@@ -145,6 +166,8 @@ def evaluate(
     scale: options.Scale = None,
     steps: options.Steps = None,
     set_: options.Settings = None,
+    from_: options.From = None,
+    general: options.General = None,
     json: options.Json = False,
 ) -> None:
     """Train, calibrate and measure on the test regions beside bicubic, projected bicubic and the fitted linear filter.
@@ -161,13 +184,14 @@ def evaluate(
     from sr_core.stages.gate import gate
     from sr_core.stages.package import REPORT, package
 
-    with _chain(domain, paths, workspace, set_, scale, steps) as chain:
+    with _chain(domain, paths, workspace, set_, scale, steps, from_, general) as chain:
         manifest = chain.manifest()
-        bundle = chain.bundle(chain.store(manifest))
+        bundle = chain.bundle(manifest)
         calibrated = calibrate(chain.domain, manifest, bundle, recipe=chain.recipe, workspace=chain.workspace, log=chain.log)
         evaluated = run_evaluate(
-            chain.domain, manifest, calibrated, champion=None, recipe=chain.recipe, workspace=chain.workspace, log=chain.log
-        )
+            chain.domain, manifest, calibrated, champion=None, parent=chain.others.parent, recipe=chain.recipe,
+            workspace=chain.workspace, log=chain.log,
+        )  # fmt: skip
         decision = gate(chain.domain, evaluated, family=bundle.family, approved_by=None, champion_level=None, log=chain.log)
         packaged = package(calibrated, evaluated, decision, workspace=chain.workspace, log=chain.log)
     content = load_evaluation(evaluated)

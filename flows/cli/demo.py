@@ -44,6 +44,8 @@ def run(
     scale: options.Scale = None,
     steps: options.Steps = None,
     set_: options.Settings = None,
+    from_: options.From = None,
+    general: options.General = None,
     approved_by: options.ApprovedBy = None,
     upscale: Annotated[bool, typer.Option("--upscale/--no-upscale", help="Upscale the given images at the end.")] = True,
     json: options.Json = False,
@@ -53,7 +55,11 @@ def run(
 
     Only what is new is done; a run that was interrupted goes on where it stopped.
 
-    Example: sr run satellite my_scenes/ --set training.steps=2000
+    Examples
+    --------
+      sr run satellite my_scenes/ --set training.steps=2000
+
+      sr run satellite my_scenes/ --from sr-photo@champion --general photographs/
     """
     from flows.result import Request
 
@@ -64,18 +70,23 @@ def run(
         approved_by=approved_by,
         overrides=overrides,
         upscale=upscale,
+        parent=from_,
+        general=tuple(str(path) for path in general or ()),
     )
     _run(domain, request, json, strict)
 
 
 def _run(domain: str, request: Request, json: bool, strict: bool) -> None:
     from flows import environment
+    from flows.beside import inherited
     from flows.cli.output import print_json, print_result
     from flows.domains import load_domain
+    from flows.lookup import bundle_folder
 
     folder = environment.workspace_folder(request.workspace)
-    load_domain(domain).recipe().with_overrides(request.settings())  # faults of the user are found before a server starts
-    for path in request.paths or ():
+    parent = {} if request.parent is None else inherited(bundle_folder(request.parent, folder))
+    load_domain(domain).recipe().with_overrides({**parent, **request.settings()})  # faults of the user are found before a server starts
+    for path in (*(request.paths or ()), *request.general):
         _must_exist(Path(path))
     environment.prepare(folder, embedded=True)
     typer.echo("Starting the embedded Prefect server (some seconds) ...", err=True)

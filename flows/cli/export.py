@@ -24,8 +24,8 @@ def export(
     Example: sr models export sr-satellite@champion --onnx satellite_x2.onnx
     """
     from flows import environment
-    from flows.cli.lookup import bundle_folder
     from flows.cli.output import print_json
+    from flows.lookup import bundle_folder
     from sr_core.stages.export import CLAIM, export_onnx
 
     exported = export_onnx(bundle_folder(model, environment.workspace_folder(workspace)), onnx, overwrite=overwrite)

@@ -33,6 +33,20 @@ Scale = Annotated[
     int | None, typer.Option("--scale", "-s", help="SR pixels per pixel and axis.  \\[default: the domain's, 2]", show_default=False)
 ]
 Steps = Annotated[int | None, typer.Option("--steps", help="Training steps.  \\[default: the domain's]", show_default=False)]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="MODEL", help="Go on from this model: a bundle folder, or a registered name such as sr-photo@champion.",
+        show_default=False,
+    ),
+]  # fmt: skip
+General = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--general", metavar="PATH", help="Files and folders with photographs, mixed in beside --from (half of every batch). Repeatable.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Strict = Annotated[
     bool,
     typer.Option(

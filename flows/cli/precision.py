@@ -32,10 +32,10 @@ def gate_precision(
     Example: sr models gate-precision sr-satellite@champion
     """
     from flows import environment
-    from flows.cli.lookup import bundle_folder
     from flows.cli.output import print_json
     from flows.console import RichLog
     from flows.held_out import held_out
+    from flows.lookup import bundle_folder
     from sr_core.log import Log
     from sr_core.networks.precision import training_device
     from sr_core.stages.precision import formats_of, measure_precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.domain import Domain
-from sr_core.evaluation import Evaluation, Method, MethodScore, RegionScore
+from sr_core.evaluation import PARENT, Evaluation, Method, MethodScore, RegionScore
 from sr_core.log import Log
 from sr_core.raster import Float32Array
 from sr_core.recipe import Recipe
@@ -40,12 +41,14 @@ def evaluate(
     recipe: Recipe,
     workspace: Workspace,
     log: Log,
+    parent: Path | None = None,
 ) -> EvaluationRef:
     """Degrade, predict and measure every test region as an image of its own.
 
     Parameters
     ----------
     champion : bundle folder of the present champion, measured on the same regions; None where there is none.
+    parent : bundle folder of the model that training went on from, likewise.
 
     Returns
     -------
@@ -53,6 +56,7 @@ def evaluate(
         `evaluation.json`, `precision.json` where the device gains from a shortened number format, and, a region each, an archive of
         the images that the report shows.
     """
+    from sr_core.bundle import Bundle
     from sr_core.stages.restore import Restorer
 
     content = load_manifest(manifest)
@@ -65,13 +69,31 @@ def evaluate(
         "calibrated": calibrated.hash,
         "champion": rival.bundle.weights_hash if rival else None,
     }
+    if parent is not None:
+        inputs["parent"] = Bundle.load(parent).weights_hash
 
     def build(folder: Path) -> EvaluationRef:
-        result = _build(folder, domain, content, Restorer(calibrated.path), rival, log)
+        restorer = Restorer(calibrated.path)
+        rivals: dict[Method, Restorer] = {} if rival is None else {"champion": rival}
+        if parent is not None and (elder := _elder(parent, restorer, log)) is not None:
+            rivals[PARENT] = elder
+        result = _build(folder, domain, content, restorer, rivals, log)
         (folder / EVALUATION).write_text(result.to_json())
         return EvaluationRef(path=folder, hash=folder_sha256(folder), made_from=(manifest.hash, calibrated.hash))
 
     return workspace.once("evaluate", VERSION, inputs, EvaluationRef, build, log)
+
+
+def _elder(parent: Path, restorer: Restorer, log: Log) -> Restorer | None:
+    """Give the parent as it reads the images of its child, where it can."""
+    from sr_core.networks.transfer import comparable
+    from sr_core.stages.restore import Restorer
+
+    elder = Restorer(parent)
+    if not comparable(elder.card.descriptor, restorer.scale, len(restorer.card.bands)):
+        log.say(f"evaluate: the parent upscales x{elder.scale} or reads other bands; it is not compared")
+        return None
+    return elder.reading_as(restorer)
 
 
 def load_evaluation(ref: EvaluationRef) -> Evaluation:
@@ -80,7 +102,7 @@ def load_evaluation(ref: EvaluationRef) -> Evaluation:
     return Evaluation.from_json(path.read_text(), str(path))
 
 
-def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer, rival: Restorer | None, log: Log) -> Evaluation:
+def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer, rivals: Mapping[Method, Restorer], log: Log) -> Evaluation:
     regions = manifest.split.test
     card = restorer.card
     protocol = protocol_of(restorer)
@@ -92,7 +114,7 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
     scores: list[RegionScore] = []
     for done, region in enumerate(regions):
         log.progress("evaluating", done, len(regions))
-        measured = _Measured.of(read_pair(domain, manifest, region, restorer.operator), restorer, linear, rival)
+        measured = _Measured.of(read_pair(domain, manifest, region, restorer.operator), restorer, linear, rivals)
         scores.append(measured.score(domain, region, restorer, protocol))
         measured.save(folder / PICTURES / f"{region.name}.npz", restorer)
         if meter is not None and region in gated:
@@ -115,7 +137,7 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
         one_group=any(r.one_group for r in regions),
         protocol=protocol,
         bundle=restorer.bundle.weights_hash,
-        champion=rival.bundle.weights_hash if rival else None,
+        champion=rivals["champion"].bundle.weights_hash if "champion" in rivals else None,
         claim=restorer.claim(domain.group_kind),
         notes=notes,
         regions=tuple(scores),
@@ -151,7 +173,7 @@ class _Measured:
     restored: Restored
 
     @classmethod
-    def of(cls, pair: Pair, restorer: Restorer, linear: SRNet, rival: Restorer | None) -> _Measured:
+    def of(cls, pair: Pair, restorer: Restorer, linear: SRNet, rivals: Mapping[Method, Restorer]) -> _Measured:
         restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
         images: dict[Method, Float32Array] = {
             "bicubic": plain_bicubic(pair.lr, restorer.scale),
@@ -159,8 +181,8 @@ class _Measured:
         }
         images["linear filter"] = restorer.base_of(linear, pair.lr.pixels, pair.lr.mask)
         images["model"] = restored.sr
-        if rival is not None:
-            images["champion"] = rival.restore(pair.lr.pixels, pair.lr.mask).sr
+        for name, rival in rivals.items():
+            images[name] = rival.restore(pair.lr.pixels, pair.lr.mask).sr
         written = {name: pair.encoding.decode(pair.encoding.encode(image)) for name, image in images.items()}
         return cls(pair, written, restored)
 

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import dataclass
 
 from sr_core.domain import Domain
-from sr_core.evaluation import BASELINES, Evaluation, Method
+from sr_core.evaluation import BASELINES, PARENT, Evaluation, Method
 from sr_core.log import Log
 from sr_core.records import EvaluationRef, Record
 from sr_core.stages.evaluate import load_evaluation
@@ -87,8 +87,8 @@ def gate(
 ) -> Decision:
     """Decide from an evaluation.
 
-    Registered: better than the baselines, no verdict failed, the claim strong enough. Promoted: besides, better than the
-    champion, enough test groups, and a person's approval where the domain asks for it.
+    Registered: better than the baselines and than the parent of a warm start, no verdict failed, the claim strong enough. Promoted:
+    besides, better than the champion, enough test groups, and a person's approval where the domain asks for it.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def gate(
     champion_level : claim level of the present champion, or None where there is none.
     """
     content = load_evaluation(evaluation)
-    references = [b for b in BASELINES if b in content.methods() and not (family == "linear" and b == "linear filter")]
+    references = [b for b in (*BASELINES, PARENT) if b in content.methods() and not (family == "linear" and b == "linear filter")]
     gains = [paired_gain(content, reference) for reference in references]
     against_register = [f"not better: {g.sentence()}" for g in gains if not g.better]
     failed = [r.region.name for r in content.regions if r.verdict.status == "fail"]

@@ -33,6 +33,8 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
 
     Raises
     ------
+    SplitError
+        If a group stands on two sides of the split.
     ShapeError
         If a training image is smaller than a patch, or there is no training patch.
     InputError
@@ -41,6 +43,7 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
         If the store cannot be written (disk full, another writer).
     """
     content = load_manifest(manifest)
+    content.split.check(content.gap)
     operator = operator_of(domain, recipe)
     inputs = {
         "manifest": manifest.hash,

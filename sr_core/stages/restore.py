@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,6 +112,24 @@ class Restorer:
         other = copy(self)
         other.predictor = self.predictor.in_strips(strip)
         return other
+
+    def reading_as(self, other: Restorer) -> Restorer:
+        """Give this model as another one's rival on that one's images: their degradation, normalisation and range; without an interval.
+
+        Where both are of the same unit and range, its own normalisation stays.
+        """
+        from sr_core.inference import Predictor
+
+        theirs = other.card
+        same = (self.card.unit, self.card.valid_range) == (theirs.unit, theirs.valid_range)
+        constants = {} if same else {"mean": theirs.mean, "std": theirs.std, "unit": theirs.unit, "valid_range": theirs.valid_range}
+        rival = copy(self)
+        card = self.card.model_copy(update={**constants, "step": theirs.step, "projection": theirs.projection})
+        rival.bundle = replace(self.bundle, card=card)
+        rival.card, rival.operator = card, other.operator
+        rival.predictor = Predictor(rival.bundle, self.precision, None, self.device)
+        rival.calibration, rival.uncalibrated = None, "it reads another model's images"
+        return rival
 
     @property
     def scale(self) -> int:

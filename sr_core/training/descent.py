@@ -14,6 +14,7 @@ from sr_core.training.ema import Average
 from sr_core.training.objectives import Objective
 from sr_core.training.optimisers import Optimiser
 from sr_core.training.phases import DescentPhase
+from sr_core.training.rates import LayerRates
 from sr_core.training.schedule import rate_share
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
 from sr_core.training.task import Task
@@ -36,6 +37,7 @@ class Descent:
     checkpoints : where the state goes.
     origin : the phase's first checkpoint, for faults that go back there.
     watch : looks at the curve whenever it has grown.
+    rates : which layers move when, and how fast; None: all of them at the phase's rate.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class Descent:
         checkpoints: CheckpointFolder,
         origin: Checkpoint | None = None,
         watch: Watch | None = None,
+        rates: LayerRates | None = None,
     ) -> None:
         self._task, self._phase, self._objective = task, phase, objective
         self._judge, self._checkpoints, self._origin, self._watch = judge, checkpoints, origin, watch
+        self._rates = rates
 
     def run(self, net: SRNet, start: Checkpoint) -> Progress:
         """Make the phase's remaining steps; `net` then holds the averaged weights.
@@ -70,7 +74,8 @@ class Descent:
     def _steps(self, net: SRNet, start: Checkpoint) -> Progress:
         phase, log, progress = self._phase, self._task.log, start.progress
         net.load_state_dict(start.part("net"))
-        optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate)
+        shares = self._rates.shares if self._rates is not None else None
+        optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate, shares)
         average = Average(net, phase.ema_decay)
         generator = self._task.stream("patches", phase.kind)
         self._objective.restore(start.part("objective"))
@@ -83,6 +88,8 @@ class Descent:
 
         for step in range(progress.step, phase.steps):
             log.progress(phase.words, step, phase.steps)
+            if self._rates is not None:
+                self._rates.at(step)
             share = rate_share(step, phase.steps, phase.warmup_steps, phase.final_rate_share) * 0.5**progress.slowed
             loss = self._objective(net, generator, phase.batch, share)
             optimiser.zero_grad()

@@ -6,6 +6,7 @@ goes on from the newest, wherever that lies, and ends bit for bit where it would
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +16,18 @@ import torch
 from torch import Tensor
 
 from sr_core.bundle import Curve
-from sr_core.errors import ShapeError
+from sr_core.errors import RecipeError, ShapeError
 from sr_core.log import Log
 from sr_core.networks import SRNet, fit, fit_energy
 from sr_core.operators import Operator
-from sr_core.patches import MemoryReader
+from sr_core.patches import MemoryReader, Mixture
 from sr_core.recipe import Recipe
 from sr_core.training.adversarial import against_discriminator
 from sr_core.training.descent import Descent
-from sr_core.training.objectives import PixelObjective, SpreadObjective
+from sr_core.training.objectives import PixelObjective, SpreadObjective, residual_size
+from sr_core.training.parent import Parent
 from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.rates import LayerRates
 from sr_core.training.seams import filtered, following, named, noted
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
 from sr_core.training.task import Task, WholePair
@@ -42,8 +45,8 @@ class Trained:
     curve : losses, rates and validation figures by step.
     notes : what a reader of the model should know, one sentence each.
     family : the recipe's, or "linear" where the guard chose the fitted filter.
-    val_psnr : PSNR in dB on validation images of "bicubic", "linear" and "network" (the last also where it lost), and after an adversarial
-        phase of the "pixel network" that it started from; empty without any.
+    val_psnr : PSNR in dB on validation images of "bicubic", "linear" and "network" (the last also where it lost), of the "parent" of a warm
+        start where it fits the images, and after an adversarial phase of the "pixel network" that it started from; empty without any.
     perceptual : whether the network is that of the adversarial phase.
     """
 
@@ -66,6 +69,8 @@ def train_model(
     folder: Path,
     log: Log,
     device: str = "cpu",
+    parent: Parent | None = None,
+    mixture: Mixture | None = None,
 ) -> Trained:
     """Train a recipe's network.
 
@@ -79,11 +84,15 @@ def train_model(
     folder : keeps the checkpoints; what an interrupted run left there is taken up.
     log : receives progress, metrics and sentences.
     device : "cpu", "cuda" or "cuda:<n>".
+    parent : the model whose weights training goes on from; None: from the start.
+    mixture : what the pixel phase draws its batches from, `store_train` among it; None: from `store_train` alone.
 
     Raises
     ------
     ShapeError
         If there are no training patches, or none large enough for the linear filter.
+    BundleError
+        If the parent is of another family or other sizes.
     RecipeError
         If training diverges twice, or an adversarial phase goes wrong twice.
     WorkspaceError
@@ -91,7 +100,11 @@ def train_model(
     """
     if len(store_train) == 0:
         raise ShapeError("no training patches", "at least one", "Give more or larger training images, or smaller patches.")
-    task = Task(store_train, tuple(val), recipe, operator, device, log)
+    if parent is not None and recipe.network.family == "linear":
+        raise RecipeError(
+            "a parent for network.family linear", "a family that goes on from weights", "The filter is solved anew: leave it out."
+        )
+    task = Task(store_train, tuple(val), recipe, operator, device, log, parent, mixture)
     checkpoints = CheckpointFolder(folder, log)
     checkpoint = _taken_up(task, checkpoints) or _nothing(task)
 
@@ -146,6 +159,11 @@ def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
         notes += ("The operator sees whole images only, so the network stands on bicubic interpolation; whole images are projected.",)
     if task.upscaled and task.recipe.network.base == "linear":
         notes += ("The network was trained on the HR grid, so its residual stands on the plain upscaling, not on the fitted filter.",)
+    if (transfer := task.started(net)) is not None and task.parent is not None:
+        sentence = f"Training goes on from a model with weights {task.parent.weights[:12]}: {transfer.says()}."
+        task.log.say(sentence)
+        notes += (sentence,)
+        net.scale_residual(1 / residual_size(task, net))  # the pixel phase learns residuals of size 1
     return following(start.progress.model_copy(update={"notes": notes}), net, weights)
 
 
@@ -159,7 +177,8 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
     validation = Validation(task, filtered(task, weights)) if task.val else None
 
     judge = None if validation is None else partial(_judged, validation, objective)
-    progress = Descent(task, phase, objective, judge, checkpoints).run(net, start)
+    rates = LayerRates(net, task.recipe.adaptation) if task.parent is not None else None
+    progress = Descent(task, phase, objective, judge, checkpoints, rates=rates).run(net, start)
     objective.deliver(net)
     if validation is None:
         return following(noted(task, progress, "No validation images: the network was not compared with the linear filter."), net, weights)
@@ -169,22 +188,32 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
 def _judged(validation: Validation, objective: PixelObjective, averaged: SRNet) -> dict[str, float]:
     """Give the validation figures of a network that still gives residuals of size 1."""
     objective.deliver(averaged)
-    got, base = validation.psnr(averaged), validation.baselines
-    return {"val/psnr_db": got, "val/gain_over_bicubic_db": got - base["bicubic"], "val/gain_over_linear_db": got - base["linear"]}
+    got = validation.psnr(averaged)
+    return {"val/psnr_db": got} | {f"val/gain_over_{name}_db": got - base for name, base in validation.baselines.items()}
 
 
 def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet, weights: Tensor) -> Checkpoint:
-    """Keep the better of network and filter."""
+    """Keep the best of network, filter and, after a warm start, the parent."""
     scores = {**validation.baselines, "network": validation.psnr(net)}
     progress = progress.model_copy(update={"scores": scores})
-    if scores["network"] > scores["linear"]:
+    got, linear, parent = scores["network"], scores["linear"], scores.get("parent", -math.inf)
+    if got > max(linear, parent):
         return following(progress, net, weights)
-    sentence = (
-        f"The network reaches {scores['network']:.2f} dB on the validation images, the fitted linear filter {scores['linear']:.2f} dB: "
-        "the model is the filter."
-    )
-    progress = noted(task, progress, sentence).model_copy(update={"family": "linear"})
-    return following(progress, filtered(task, weights), weights)
+    if parent < linear:
+        sentence = (
+            f"The network reaches {got:.2f} dB on the validation images, the fitted linear filter {linear:.2f} dB: the model is the filter."
+        )
+        progress = noted(task, progress, sentence).model_copy(update={"family": "linear"})
+        return following(progress, filtered(task, weights), weights)
+    sentence = f"The network reaches {got:.2f} dB on the validation images, its parent {parent:.2f} dB"
+    start = task.network(progress.family, spread=False)
+    if start.filter is not None:
+        start.set_filter(weights)
+    transfer = task.started(start)
+    if transfer is None or not transfer.whole:
+        # The parent stands on another base, so it is no model of this degradation.
+        return following(noted(task, progress, f"{sentence}: use the parent as it is, or train for longer."), net, weights)
+    return following(noted(task, progress, f"{sentence}: the model is its parent."), start, weights)
 
 
 def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder) -> Checkpoint:

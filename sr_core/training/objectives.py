@@ -58,14 +58,9 @@ def mean_parameters(net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
 def residual_size(task: Task, net: SRNet) -> float:
     """Give the mean absolute value of what there is to learn over the base, in normalised units; on a stream of its own."""
     draws = task.stream("size of the residual")
-    batches = (_pixel_batch(task, draws, task.recipe.training.batch) for _ in range(MEASURING_BATCHES))
+    batches = (task.pixel_batch(draws, task.recipe.training.batch) for _ in range(MEASURING_BATCHES))
     sizes = [_true_residual(task, net, y, x).abs().mean() for y, x in batches]
     return max(float(torch.stack(sizes).mean()), torch.finfo(torch.float32).tiny)
-
-
-def _pixel_batch(task: Task, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
-    y, x = task.reader.batch(generator, size)
-    return task.normalised(y), task.normalised(x)
 
 
 @torch.no_grad()
@@ -99,7 +94,7 @@ class PixelObjective(Forgetful):
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss: about 1 for a network that adds nothing (L1)."""
-        y, x = _pixel_batch(self._task, generator, batch)
+        y, x = self._task.pixel_batch(generator, batch)
         target = _true_residual(self._task, net, y, x) / self.size
         with self._task.autocast():
             residual = net.residual_of_upscaled(y) if self._task.upscaled else net.residual(y)

@@ -12,6 +12,8 @@ from sr_core.errors import StoreError
 
 MUON_RATE = 10.0  # Muon's rate over Adam's. Its updates have a spectral norm of 1, so the two are not comparable.
 
+SHARE = "share"  # of a parameter group: its rate over the optimiser's
+
 AGAIN = "Delete the checkpoint and train again."
 
 
@@ -24,6 +26,7 @@ class Optimiser:
     kind : "adam" (beta 0.9, 0.999), or "muon": 3x3 convolutions with as many output as input channels go to Muon
         (momentum 0.95, Nesterov, no weight decay, `MUON_RATE` times the rate), the rest to Adam.
     rate : Adam's peak learning rate.
+    shares : rates of single parameters over that, by name; 1 where they are not named.
 
     Notes
     -----
@@ -36,17 +39,24 @@ class Optimiser:
     Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024, https://kellerjordan.github.io/posts/muon/.
     """
 
-    def __init__(self, named: Iterable[tuple[str, nn.Parameter]], kind: Literal["adam", "muon"], rate: float) -> None:
+    def __init__(
+        self,
+        named: Iterable[tuple[str, nn.Parameter]],
+        kind: Literal["adam", "muon"],
+        rate: float,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
         parameters = dict(named)
         body = [name for name, p in parameters.items() if kind == "muon" and _is_body(p)]
         self._views = {name: (parameters[name], _matrix(parameters[name])) for name in body}
         self._plain = {name: p for name, p in parameters.items() if name not in self._views}
         self._stepped: list[tuple[torch.optim.Optimizer, float]] = []
         if self._plain:
-            self._stepped.append((torch.optim.Adam(self._plain.values(), lr=rate, fused=True), rate))
+            self._stepped.append((torch.optim.Adam(_groups(self._plain, shares or {}), lr=rate, fused=True), rate))
         if self._views:
-            matrices = [matrix for _, matrix in self._views.values()]
-            self._stepped.append((torch.optim.Muon(matrices, lr=rate * MUON_RATE, weight_decay=0.0), rate * MUON_RATE))
+            matrices = {name: matrix for name, (_, matrix) in self._views.items()}
+            muon = torch.optim.Muon(_groups(matrices, shares or {}), lr=rate * MUON_RATE, weight_decay=0.0)
+            self._stepped.append((muon, rate * MUON_RATE))
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -63,7 +73,7 @@ class Optimiser:
             matrix.grad = None if weight.grad is None else _flat(weight.grad)
         for optimiser, peak in self._stepped:
             for group in optimiser.param_groups:
-                group["lr"] = peak * share
+                group["lr"] = peak * share * group[SHARE]
             optimiser.step()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -106,6 +116,14 @@ class Optimiser:
             else:
                 slots += [(name, p, optimiser) for name, p in self._plain.items()]
         return slots
+
+
+def _groups(parameters: Mapping[str, Tensor], shares: Mapping[str, float]) -> list[dict[str, object]]:
+    """Put parameters of one rate together, in the order of their first."""
+    groups: dict[float, list[Tensor]] = {}
+    for name, parameter in parameters.items():
+        groups.setdefault(shares.get(name, 1.0), []).append(parameter)
+    return [{"params": members, SHARE: share} for share, members in groups.items()]
 
 
 def _is_body(parameter: Tensor) -> bool:

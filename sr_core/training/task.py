@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -16,11 +17,13 @@ from torch import Tensor
 from sr_core.log import Log
 from sr_core.networks import Descriptor, SRNet, build, linear_descriptor
 from sr_core.networks.precision import choose_precision
+from sr_core.networks.transfer import Transfer, comparable, transfer
 from sr_core.operators import Operator
-from sr_core.patches import MemoryReader, whole_pairs
+from sr_core.patches import MemoryReader, Mixture, whole_pairs
 from sr_core.recipe import Recipe
 from sr_core.records import Digest
 from sr_core.training.crops import Crops
+from sr_core.training.parent import Parent
 from sr_core.training.streams import stream
 
 VERSION = 1  # of what a checkpoint means
@@ -46,6 +49,8 @@ class Task:
     reader : training patches; val : whole validation images; both in the physical unit.
     recipe, operator : what is wanted, and the degradation of the pairs.
     device : where it runs; log : who is told.
+    parent : what a warm start goes on from, or None. Its normalisation is kept where its unit and valid range are the reader's.
+    mixture : where the pixel phase draws its batches, if not from the reader alone; in the reader's unit.
     """
 
     reader: MemoryReader
@@ -54,11 +59,15 @@ class Task:
     operator: Operator
     device: str
     log: Log
+    parent: Parent | None = None
+    mixture: Mixture | None = None
     mean: float = field(init=False)
     std: float = field(init=False)
 
     def __post_init__(self) -> None:
-        mean, std = self.reader.normalisation()
+        store, parent = self.reader.store, self.parent
+        kept = parent is not None and parent.same_pixels(store.unit, store.valid_range)
+        mean, std = (parent.mean, parent.std) if parent is not None and kept else self.reader.normalisation()
         object.__setattr__(self, "mean", float(mean))
         object.__setattr__(self, "std", float(std) or 1.0)
 
@@ -78,6 +87,8 @@ class Task:
         body = [
             VERSION, self.recipe.digest(), self.operator.digest(), self.mean, self.std, len(self.reader),
             [list(hr.shape) for _, hr, _, _ in self.val], self.device, str(self.precision),
+            *([self.parent.weights] if self.parent else []),
+            *([[len(part.reader), part.share, part.gain, part.offset] for part in self.mixture.others] if self.mixture else []),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
@@ -88,6 +99,24 @@ class Task:
         descriptor = linear_descriptor(self.operator, taps) if family == "linear" else self._descriptor(spread)
         net = build(descriptor, seed)
         return net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def started(self, net: SRNet) -> Transfer | None:
+        """Put the parent's layers into a network of this task, in place, and say what became of them; None without a parent.
+
+        Raises
+        ------
+        BundleError
+            If the parent is of another family or other sizes.
+        """
+        return None if self.parent is None else transfer(self.parent.net, net)
+
+    @cached_property
+    def rival(self) -> SRNet | None:
+        """The parent as it is, on the device, reading this task's normalised pixels; None where there is none that fits these images."""
+        parent = self.parent
+        if parent is None or not comparable(parent.net.descriptor, self.operator.scale[0], len(self.reader.store.bands)):
+            return None
+        return copy.deepcopy(parent.net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def stream(self, *names: str) -> torch.Generator:
         """Give a named random stream of the recipe's seed."""
@@ -102,6 +131,11 @@ class Task:
         """Turn pixels (..., C, H, W) from physical units into the network's, on its device; a batch has its channels last."""
         scaled = (x.float().to(self.device) - self.mean) / self.std
         return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
+
+    def pixel_batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+        """Draw patches for the pixel phase, on the store's grid, normalised."""
+        y, x = (self.mixture or self.reader).batch(generator, size)
+        return self.normalised(y), self.normalised(x)
 
     def training_pairs(self) -> list[WholePair]:
         """Read the whole training images."""

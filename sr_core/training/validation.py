@@ -39,9 +39,10 @@ class Validation:
 
     @cached_property
     def baselines(self) -> Mapping[str, float]:
-        """PSNR in dB of "bicubic" interpolation and of the "linear" filter."""
+        """PSNR in dB of "bicubic" interpolation, the "linear" filter, and the "parent" of a warm start where it fits the images."""
         bicubic = make_operator("bicubic", self.task.operator.scale)
-        return {"bicubic": self._mean(lambda y: bicubic.upscale(y)), "linear": self.psnr(self.filtered)}
+        found = {"bicubic": self._mean(lambda y: bicubic.upscale(y)), "linear": self.psnr(self.filtered)}
+        return found if self.task.rival is None else {**found, "parent": self.psnr(self.task.rival)}
 
     def psnr(self, net: SRNet) -> float:
         """Give a network's PSNR in dB."""

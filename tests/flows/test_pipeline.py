@@ -9,6 +9,7 @@ from prefect import Flow
 from prefect.utilities.importtools import import_object
 
 from flows import pipeline
+from flows.beside import Beside
 from flows.deploy import DOMAINS, deployments
 from flows.domains import load_domain
 from flows.evidence import CONTRACT, model_name, run_tags
@@ -34,7 +35,7 @@ def test_every_flow_has_its_own_name_and_function() -> None:
 
 def test_the_form_shows_typed_parameters_with_their_meaning() -> None:
     schema = pipeline.sr_satellite.parameters.model_dump()["properties"]
-    assert list(schema) == ["paths", "workspace", "scale", "steps", "approved_by", "overrides", "upscale"]
+    assert list(schema) == ["paths", "workspace", "scale", "steps", "approved_by", "overrides", "upscale", "parent", "general"]
     assert all(entry["description"] for entry in schema.values())
     assert schema["upscale"]["type"] == "boolean"
 
@@ -65,12 +66,14 @@ def test_served_deployments_are_the_same_ones(tmp_path: Path) -> None:
 def test_work_is_named_by_files_recipe_and_stage_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = ManifestRef(path=Path(), hash="a" * 64)
     recipe = Recipe(domain="satellite")
-    key = pipeline.work_key(manifest, recipe)
-    assert key == pipeline.work_key(manifest.model_copy(update={"path": Path("elsewhere")}), recipe)
-    assert key != pipeline.work_key(manifest.model_copy(update={"hash": "b" * 64}), recipe)
-    assert key != pipeline.work_key(manifest, recipe.with_overrides({"seed": 2}))
+    key = pipeline.work_key(manifest, recipe, Beside())
+    assert key == pipeline.work_key(manifest.model_copy(update={"path": Path("elsewhere")}), recipe, Beside())
+    assert key != pipeline.work_key(manifest.model_copy(update={"hash": "b" * 64}), recipe, Beside())
+    assert key != pipeline.work_key(manifest, recipe.with_overrides({"seed": 2}), Beside())
+    warm = [Beside(weights="c" * 64), Beside(weights="d" * 64), Beside(weights="c" * 64, general=manifest)]
+    assert len({key, *(pipeline.work_key(manifest, recipe, others) for others in warm)}) == 4
     monkeypatch.setattr(pipeline, "CONTRACT", (*CONTRACT, "more 1"))
-    assert key != pipeline.work_key(manifest, recipe)
+    assert key != pipeline.work_key(manifest, recipe, Beside())
 
 
 def test_each_scale_has_its_own_champion() -> None:

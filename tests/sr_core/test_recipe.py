@@ -83,7 +83,9 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "network.base": "operator", "network.linear_taps": 7, "training.loss": "l2", "training.steps": 1, "training.batch": 1,
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
-        "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1,
+        "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1, "training.scales": "2,3",
+        "adaptation.general_share": 0.3, "adaptation.head": 0.0, "adaptation.body": 0.5, "adaptation.tail": 0.5,
+        "adaptation.layer_decay": 0.9, "adaptation.thaw_after": 5,
         "adversarial.steps": 1, "adversarial.rate": 0.5, "adversarial.discriminator_rate": 0.5, "adversarial.width": 64,
         "adversarial.game": "standard", "adversarial.psnr_loss_db": 1.0, "adversarial.terms.pixel": 0.7,
         "adversarial.terms.adversarial": 0.7, "adversarial.terms.matching": 0.7, "adversarial.terms.texture": 0.7,
@@ -96,7 +98,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
     upscaled = {"patches.grid": "hr", "network.family": "srcnn"}
     needs: dict[str, dict[str, object]] = {
         "patches.grid": {"network.family": "srcnn"}, "network.narrow": upscaled, "network.middle": upscaled,
-        "network.growth": {"network.family": "rrdb"},
+        "network.growth": {"network.family": "rrdb"}, "training.scales": upscaled,
     }  # fmt: skip
     other["patches.grid"] = "hr"
     digests = {RECIPE.digest()}

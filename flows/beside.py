@@ -1,0 +1,123 @@
+"""What training may use beside a domain's own images: a parent model, general pictures, the same images at other scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domains.photo.domain import Photo
+from sr_core.domain import Domain
+from sr_core.errors import InputError
+from sr_core.families import FAMILIES, SIZES
+from sr_core.log import Log
+from sr_core.recipe import Recipe
+from sr_core.records import ManifestRef, StoreRef
+from sr_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sr_core.operators import Operator
+
+
+@dataclass
+class GeneralPictures(Photo):
+    """Photographs under another domain's degradations.
+
+    Attributes
+    ----------
+    kinds : that domain's degradations by name.
+    """
+
+    kinds: Mapping[str, Callable[[int], Operator]] = field(default_factory=dict)
+
+    def operators(self) -> Mapping[str, Callable[[int], Operator]]:
+        """Give the other domain's degradations."""
+        return self.kinds
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside a domain's own images in a training.
+
+    Attributes
+    ----------
+    parent : bundle folder of the model to go on from, or None.
+    weights : hash of its weights, or "".
+    general : manifest of the general pictures, or None.
+    """
+
+    parent: Path | None = None
+    weights: str = ""
+    general: ManifestRef | None = None
+
+    def key(self) -> list[str]:
+        """Name it, for the name of a piece of work; empty where there is nothing."""
+        return [part for part in (self.weights, self.general.hash if self.general else "") if part]
+
+    def stores(
+        self, domain: Domain, manifest: ManifestRef, recipe: Recipe, workspace: Workspace, log: Log
+    ) -> tuple[StoreRef | None, tuple[StoreRef, ...]]:
+        """Prepare the general pairs, and the domain's own at the other scales of `training.scales`."""
+        from sr_core.stages.prepare import prepare
+
+        general = None
+        if self.general is not None and recipe.adaptation.general_share > 0:
+            pictures = GeneralPictures(kinds=domain.operators())
+            general = prepare(pictures, self.general, recipe=recipe, workspace=workspace, log=log)
+        others = [scale for scale in recipe.training.scales if scale != recipe.scale]
+        prepared = (
+            prepare(domain, manifest, recipe=_at_scale(recipe, scale), workspace=workspace, log=log) for scale in others
+        )  # fmt: skip
+        return general, tuple(prepared)
+
+
+def beside(
+    domain: Domain, recipe: Recipe, parent: Path | None, general: Sequence[Path], workspace: Workspace, log: Log
+) -> Beside:  # fmt: skip
+    """Find what a warm start goes on from.
+
+    Raises
+    ------
+    InputError
+        If there are general pictures without a parent, or none of them can be used.
+    BundleError
+        If the parent cannot be read.
+    """
+    from sr_core.bundle import Bundle
+    from sr_core.stages.ingest import ingest
+
+    if parent is None:
+        if general:
+            raise InputError("general pictures without a parent", "a model to go on from", "Give one with --from, or leave --general out.")
+        return Beside()
+    weights = Bundle.load(parent).weights_hash
+    if not general:
+        log.say("train: no general pictures are mixed in; --general gives some")
+        return Beside(parent, weights)
+    pictures = GeneralPictures(kinds=domain.operators())
+    return Beside(parent, weights, ingest(pictures, general, recipe=recipe, workspace=workspace, log=log))
+
+
+def inherited(parent: Path) -> dict[str, str | int | float | bool]:
+    """Give the settings of a recipe that must be the parent's: its network, and the grid of its patches.
+
+    Raises
+    ------
+    BundleError
+        If the parent cannot be read.
+    """
+    from sr_core.bundle import Bundle
+
+    descriptor = Bundle.load(parent).card.descriptor
+    sizes = {f"network.{name}": getattr(descriptor, name) for name in ("family", *SIZES, "base", "linear_taps")}
+    return {name: value for name, value in sizes.items() if value is not None} | {
+        "network.bands": "band-wise" if descriptor.bandwise else "joint",
+        "patches.grid": "hr" if FAMILIES[descriptor.family].upscaled else "lr",
+    }
+
+
+def _at_scale(recipe: Recipe, scale: int) -> Recipe:
+    """Give the recipe of the same images at another scale, as far as preparing them goes."""
+    plan = recipe.training.model_copy(update={"scales": ()})
+    return recipe.model_copy(update={"scale": scale, "training": plan})
