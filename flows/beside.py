@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from domains.photo.domain import Photo
 from sr_core.domain import Domain
-from sr_core.errors import InputError
+from sr_core.errors import BundleError, InputError
 from sr_core.families import FAMILIES, SIZES
 from sr_core.log import Log
 from sr_core.recipe import Recipe
@@ -105,11 +105,17 @@ def inherited(parent: Path) -> dict[str, str | int | float | bool]:
     Raises
     ------
     BundleError
-        If the parent cannot be read.
+        If the parent cannot be read, or is a linear filter.
     """
     from sr_core.bundle import Bundle
 
     descriptor = Bundle.load(parent).card.descriptor
+    if descriptor.family == "linear":
+        raise BundleError(
+            f"{parent}, a fitted linear filter",
+            "a network, which has weights to go on from",
+            "Train without --from: a filter is solved anew.",
+        )
     sizes = {f"network.{name}": getattr(descriptor, name) for name in ("family", *SIZES, "base", "linear_taps")}
     return {name: value for name, value in sizes.items() if value is not None} | {
         "network.bands": "band-wise" if descriptor.bandwise else "joint",

@@ -38,6 +38,8 @@ def test_a_recipe_takes_the_parents_network(tmp_path: Path) -> None:
     assert (recipe.network.family, recipe.patches.grid, recipe.scale) == ("vdsr", "hr", 2)
     with pytest.raises(BundleError):
         inherited(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match="a fitted linear filter"):
+        inherited(make_bundle(tmp_path / "linear", family="linear"))
 
 
 def test_general_pictures_are_degraded_as_the_domain_is(tmp_path: Path, pictures: Path) -> None:
