@@ -109,7 +109,8 @@ class Terms(Record):
 
     `pixel`, `consistency` (|A x - y|), `gradient` (Sobel) and `frequency` (amplitude spectrum) are distances over the error that the phase
     starts with; `adversarial` is the game's loss; `matching` and `texture` (Gram) compare the discriminator's features, relative to the
-    truth's.
+    truth's; `content` those of VGG19, likewise, for which `adversarial.vgg` names the weights; `variation` is the image's own total
+    variation over the truth's.
     """
 
     pixel: Annotated[float, Field(ge=0)] = 1.0
@@ -119,13 +120,16 @@ class Terms(Record):
     consistency: Annotated[float, Field(ge=0)] = 1.0
     gradient: Annotated[float, Field(ge=0)] = 0.0
     frequency: Annotated[float, Field(ge=0)] = 0.0
+    content: Annotated[float, Field(ge=0)] = 0.0
+    variation: Annotated[float, Field(ge=0)] = 0.0
 
 
 class AdversarialPlan(Record):
     """The adversarial phase of a perceptual model: between pixel and spread phase, from the pixel phase's averaged weights.
 
     `width` is that of the discriminator's first convolution. A network that loses more than `psnr_loss_db` to the pixel phase's on the
-    validation images is a collapse.
+    validation images is a collapse. `vgg` is a file or https address with weights of VGG19 (safetensors, or a state dict of tensors),
+    `vgg_sha256` its hash, `vgg_layer` the convolution whose features are compared; they are read only where `terms.content` is above 0.
     """
 
     steps: PositiveInt = 200
@@ -134,6 +138,9 @@ class AdversarialPlan(Record):
     width: PositiveInt = 32
     game: Literal["relativistic", "standard"] = "relativistic"
     terms: Terms = Terms()
+    vgg: str = ""
+    vgg_sha256: str = ""
+    vgg_layer: str = "conv5_4"
     psnr_loss_db: Annotated[float, Field(gt=0)] = 2.0
 
 
@@ -223,8 +230,10 @@ class Recipe(Record):
         if self.network.family == "linear":
             raise ValueError("network.family linear has no weights for an adversarial phase: set purpose=fidelity, or another family")
         terms = self.adversarial.terms
-        if not terms.adversarial + terms.matching + terms.texture > 0:
-            raise ValueError("purpose=perceptual needs adversarial.terms.adversarial, matching or texture above 0")
+        if not terms.adversarial + terms.matching + terms.texture + terms.content > 0:
+            raise ValueError("purpose=perceptual needs adversarial.terms.adversarial, matching, texture or content above 0")
+        if terms.content > 0 and not (self.adversarial.vgg and self.adversarial.vgg_sha256):
+            raise ValueError("adversarial.terms.content needs weights of VGG19: set adversarial.vgg and adversarial.vgg_sha256")
         side = self.patches.size * (self.scale if self.patches.grid == "lr" else 1)
         if side < 16:
             raise ValueError(f"patches of {side} HR pixels are too small for a discriminator: set a larger patches.size (16 HR pixels)")

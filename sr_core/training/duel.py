@@ -7,7 +7,20 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from sr_core.losses import GAMES, accuracy, consistency, frequency, gradient, l1, matching, texture
+from sr_core.losses import (
+    GAMES,
+    ContentLoss,
+    accuracy,
+    consistency,
+    frequency,
+    gradient,
+    l1,
+    l2,
+    matching,
+    read_weights,
+    texture,
+    total_variation,
+)  # fmt: skip
 from sr_core.networks import SRNet
 from sr_core.recipe import AdversarialPlan
 from sr_core.training.discriminator import Discriminator
@@ -15,8 +28,9 @@ from sr_core.training.objectives import MEASURING_BATCHES, mean_parameters
 from sr_core.training.optimisers import Optimiser
 from sr_core.training.task import LrBatch, Task
 
+COLOURS = 3  # bands that VGG19 takes together
 # What is said of every step: the network's terms, each before its weight, and how the discriminator does.
-TERMS = ("pixel", "adversarial", "matching", "texture", "consistency", "gradient", "frequency")
+TERMS = ("pixel", "adversarial", "matching", "texture", "consistency", "gradient", "frequency", "content", "variation")
 FIGURES = (*TERMS, "discriminator_loss", "accuracy_real", "accuracy_fake")
 
 
@@ -32,7 +46,7 @@ class AdversarialObjective:
     Notes
     -----
     Distances (pixel, consistency, gradient, frequency) are divided by the mean absolute error that the network starts with, so a weight
-    means the same in every unit; matching and texture are ratios already. The discriminator steps first; the features of the true
+    means the same in every unit; the other terms are ratios already. The discriminator steps first; the features of the true
     patches are those of its step, computed once. While it judges for the network its weights are frozen.
     """
 
@@ -45,6 +59,7 @@ class AdversarialObjective:
         draws = task.stream("first weights", "discriminator")
         judge = Discriminator(channels, self._plan.width, draws)
         self.discriminator: Discriminator = judge.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._content = self._content_loss() if self._plan.terms.content > 0 else None
         self._first = {name: tensor.clone() for name, tensor in self.discriminator.state_dict().items()}
         self.restore({})
         self.size = self._error_size(net)
@@ -140,7 +155,30 @@ class AdversarialObjective:
                     made[name] = matching(features, real_features)
                 case "texture":
                     made[name] = texture(features, real_features)
+                case "content":
+                    made[name] = self._far_in_content(fake, real)
+                case "variation":
+                    made[name] = total_variation(fake) / total_variation(real).clamp_min(1e-8)
         return made
+
+    def _content_loss(self) -> ContentLoss:
+        """Read VGG19; black and white are the smallest and the largest value of the training images."""
+        task, plan = self._task, self._plan
+        _, hr = task.reader.moments
+        weights = read_weights(plan.vgg, plan.vgg_sha256)
+        loss = ContentLoss(weights, ((hr.low - task.mean) / task.std, (hr.high - task.mean) / task.std), plan.vgg_layer)
+        return loss.to(task.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _far_in_content(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Give the mean squared distance of the features over the truth's mean square; bands that make no picture go one by one."""
+        assert self._content is not None, "made where the term counts"
+        if fake.shape[1] != COLOURS:
+            fake, real = (image.reshape(-1, 1, *image.shape[-2:]) for image in (fake, real))
+        with self._task.autocast():
+            with torch.no_grad():
+                truth = self._content.features(real).float()
+            made = self._content.features(fake).float()
+        return l2(made, truth) / truth.square().mean().clamp_min(1e-8)
 
     def _inconsistency(self, fake: Tensor, batch: LrBatch) -> Tensor:
         """Give |A x - y| where A sees nothing beyond the patch, each sample under its own band's operator."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
-from sr_core.errors import RecipeError
-from sr_core.losses import gradient, l1
+from sr_core.errors import InputError, RecipeError
+from sr_core.losses import gradient, l1, total_variation
 from sr_core.networks import SRNet
 from sr_core.operators import make_operator
 from sr_core.training import Trained, adversarial
@@ -115,7 +118,7 @@ def test_other_networks_games_and_terms(world: Any, overrides: dict[str, object]
     assert all(bool(torch.isfinite(tensor).all()) for tensor in trained.net.state_dict().values())
     logged = {point.name.removeprefix("adversarial/") for point in trained.curve.points if point.name.startswith("adversarial/")}
     left_out = {"texture", "gradient", "frequency"} if "adversarial__terms__texture" not in overrides else set()
-    assert logged == {*FIGURES, "loss", "gradient_norm", "rate"} - left_out
+    assert logged == {*FIGURES, "loss", "gradient_norm", "rate"} - left_out - {"content", "variation"}
 
 
 # --- the steps ------------------------------------------------------------------------------------------------------------
@@ -343,3 +346,42 @@ def test_octave_energy_of_the_truth_is_one_and_of_interpolation_less(world: Any)
     holed[20, 20] = False
     torn = Task(reader, ((lr, hr_, mask_lr, holed),), recipe, world.operator, "cpu", world.listener)
     assert Validation(torn, validation.filtered).octave(validation.filtered) is None
+
+
+# --- terms that need more than the discriminator ---------------------------------------------------------------------------
+
+
+def passing(folder: Path) -> tuple[str, str]:
+    """Write first weights of VGG19 that pass the three colours through, and nothing else."""
+    weight = torch.zeros(64, 3, 3, 3)
+    for colour in range(3):
+        weight[colour, colour, 1, 1] = 1.0
+    path = folder / "vgg.safetensors"
+    safetensors.torch.save_file({"features.0.weight": weight, "features.0.bias": torch.zeros(64)}, path)
+    return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_content_and_variation_by_value(world: Any, tmp_path: Path) -> None:
+    path, digest = passing(tmp_path)
+    settings = {"adversarial__vgg": path, "adversarial__vgg_sha256": digest, "adversarial__vgg_layer": "conv1_1"}
+    made, net, task = objective(world, **settings, adversarial__terms__content=1.0, adversarial__terms__variation=0.5)
+    draws = torch.Generator().manual_seed(4)
+    state = draws.get_state()
+    made(net, draws, 2, 1.0)
+    found = made.figures()
+
+    draws.set_state(state)
+    batch = task.lr_batch(draws, 2)
+    fake, real = net(task.normalised(batch.y)).detach(), task.normalised(batch.x)  # an untrained network: its base
+    low, high = ((value - task.mean) / task.std for value in (task.reader.moments[1].low, task.reader.moments[1].high))
+    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    seen = [((image - low) / (high - low) - mean) / std for image in (fake, real)]
+    assert found["content"] == pytest.approx(float((seen[0] - seen[1]).square().mean() / seen[1].square().mean()), rel=1e-4)
+    assert found["variation"] == pytest.approx(float(total_variation(fake) / total_variation(real)), rel=1e-5)
+
+
+def test_other_weights_than_promised_are_refused(world: Any, tmp_path: Path) -> None:
+    path, _ = passing(tmp_path)
+    settings = {"adversarial__vgg": path, "adversarial__vgg_sha256": "0" * 64, "adversarial__terms__content": 1.0}
+    with pytest.raises(InputError, match="as was promised"):
+        world.train(world.recipe(**{**SHORT, **settings}), "run")
