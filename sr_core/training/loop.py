@@ -158,7 +158,7 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
     weights = start.tensors["filter"]
     validation = Validation(task, filtered(task, weights)) if task.val else None
 
-    judge = None if validation is None else partial(_judged, validation, objective)
+    judge = None if validation is None else partial(_judged, validation, phase, objective)
     progress = Descent(task, phase, objective, judge, checkpoints).run(net, start)
     objective.deliver(net)
     if validation is None:
@@ -166,9 +166,10 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
     return _guarded(task, progress, validation, net, weights)
 
 
-def _judged(validation: Validation, objective: PixelObjective, averaged: SRNet) -> dict[str, float]:
-    """Give the validation figures of a network that still gives residuals of size 1."""
+def _judged(validation: Validation, phase: DescentPhase, objective: PixelObjective, averaged: SRNet, step: int) -> dict[str, float]:
+    """Give the validation figures of a network that still gives residuals of size 1, and show what it makes."""
     objective.deliver(averaged)
+    validation.show(averaged, phase.curve, step)
     got, base = validation.psnr(averaged), validation.baselines
     return {"val/psnr_db": got, "val/gain_over_bicubic_db": got - base["bicubic"], "val/gain_over_linear_db": got - base["linear"]}
 
