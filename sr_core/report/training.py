@@ -61,7 +61,7 @@ def _usual(curve: str) -> tuple[_Plot, ...]:
 
 PHASES: tuple[tuple[str, str, tuple[_Plot, ...]], ...] = (
     (
-        "Pixel phase", "The network learns what the fitted linear filter leaves. An L1 loss of 1 is a network that adds nothing to the filter.",
+        "Pixel phase", "The network learns what the fitted linear filter leaves. An L1 loss of 1 means that it adds nothing.",
         (_Plot("PSNR on the validation images", "PSNR in dB", {"val/psnr_db": "network"}), *_usual("train")),
     ),
     (
