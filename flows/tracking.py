@@ -5,7 +5,6 @@ A failure to log is a warning and never stops the work: what counts lies in the 
 
 from __future__ import annotations
 
-import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,7 +23,6 @@ RUN_KEY = "sr.key"
 BATCH = 50  # one write of 50 metrics costs what one single metric costs
 FLUSH_EVERY_S = 5.0
 LONGEST_PARAMETER = 6000
-PICTURE = re.compile(r"images/(.+?)\+step\+(\d+)\+.*")  # as MLflow names the files of pictures over steps; "~" is its "/"
 
 
 class TrackingWarning(UserWarning):
@@ -112,7 +110,6 @@ class MlflowLog:
         self._waiting: list[Metric] = []
         self._flushed = clock()
         self._last: dict[str, int] = {}
-        self._pictures: set[tuple[str, int]] | None = None  # names and steps that the run holds; None: not read yet
         self._warned: set[str] = set()
 
     def metric(self, name: str, value: float, step: int) -> None:
@@ -130,13 +127,12 @@ class MlflowLog:
         """Drop it."""
 
     def picture(self, name: str, pixels: Bytes, step: int) -> None:
-        """Take a picture; the run's page shows those of one name with a slider over the steps."""
-        if self._pictures is None:
-            self._pictures = set()
-            self._try("the pictures so far", self._read_pictures)
-        if (name, step) not in self._pictures:
-            self._pictures.add((name, step))
-            self._try("pictures", lambda: self.client.log_image(self.run_id, pixels, key=name, step=step, synchronous=True))
+        """Take a picture into the run's artifacts, `pictures/<name>/step_<step>.png`; a step that comes again takes its old place.
+
+        MLflow's own pictures over steps are not used: its page writes all parameters over them, and a recipe has many.
+        """
+        place = f"pictures/{name}/step_{step:06d}.png"
+        self._try("pictures", lambda: self.client.log_image(self.run_id, pixels, artifact_file=place))
 
     def say(self, sentence: str) -> None:
         """Drop it."""
@@ -187,12 +183,6 @@ class MlflowLog:
     def _read_last(self, name: str) -> None:
         if name in self.client.get_run(self.run_id).data.metrics:
             self._last[name] = max(point.step for point in self.client.get_metric_history(self.run_id, name))
-
-    def _read_pictures(self) -> None:
-        assert self._pictures is not None
-        for file in self.client.list_artifacts(self.run_id, "images"):
-            if found := PICTURE.fullmatch(file.path):
-                self._pictures.add((found[1].replace("~", "/"), int(found[2])))
 
     def _try(self, what: str, write: Callable[[], object]) -> None:
         try:

@@ -16,10 +16,11 @@ def history(tracking: Tracking, run_id: str, name: str) -> list[tuple[int, float
 
 
 def pictures(tracking: Tracking, run_id: str) -> list[tuple[str, int]]:
-    """Names and steps of the full-size pictures, each as often as it lies there."""
-    files = [file.path for file in tracking.client.list_artifacts(run_id, "images") if file.path.endswith(".png")]
-    parts = [path.removeprefix("images/").split("+") for path in files]
-    return sorted((part[0].replace("~", "/"), int(part[2])) for part in parts)
+    """Names and steps of the pictures among the run's artifacts, each as often as it lies there."""
+    root = Path(tracking.client.download_artifacts(run_id, "pictures"))
+    files = sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    assert all(path.suffix == ".png" for path in files)
+    return [(str(path.parent), int(path.stem.removeprefix("step_"))) for path in files]
 
 
 def test_experiment_keeps_its_artifacts_in_the_given_folder(tracking: Tracking) -> None:
@@ -106,9 +107,7 @@ def test_a_picture_is_logged_once_a_name_and_step(tracking: Tracking, run_id: st
             log.picture("train/window_1", shade, step)
             log.picture("adversarial/window_1", shade + 1, step)
     assert pictures(tracking, run_id) == [(f"{curve}/window_1", step) for curve in ("adversarial", "train") for step in (6, 12, 18)]
-    files = [file.path for file in tracking.client.list_artifacts(run_id, "images")]
-    (path,) = [path for path in files if path.startswith("images/train~window_1+step+6+") and path.endswith(".png")]
-    with Image.open(tracking.client.download_artifacts(run_id, path)) as image:
+    with Image.open(tracking.client.download_artifacts(run_id, "pictures/train/window_1/step_000006.png")) as image:
         assert np.array_equal(np.asarray(image), shade)
 
 
