@@ -14,6 +14,7 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     from flows.result import FlowResult
+    from sr_core.raster import Bytes
 
 LEAST_SHARE = 10.0  # percentage points between two updates
 LEAST_PAUSE_S = 3.0
@@ -33,13 +34,16 @@ class PrefectLog:
     def metric(self, name: str, value: float, step: int) -> None:
         """Drop it."""
 
+    def picture(self, name: str, pixels: Bytes, step: int) -> None:
+        """Drop it: an artifact takes the address of a picture, not the picture."""
+
     def say(self, sentence: str) -> None:
         """Write a line to the run's log."""
         from prefect import get_run_logger
 
         _try(lambda: get_run_logger().info("%s", sentence))
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         """Make or update the artifact, at most every three seconds and every tenth."""
         now = self.clock()
         share = 100.0 * done / total if total else 100.0
@@ -52,7 +56,7 @@ class PrefectLog:
             return
         artifact, last, when = self._shown[what]
         if done >= total or (share - last >= LEAST_SHARE and now - when >= LEAST_PAUSE_S):
-            _try(lambda: self._update(what, artifact, share, now))
+            _try(lambda: self._update(what, artifact, share, now, detail))
         if done >= total:
             del self._shown[what]
             self._began.pop(what, None)
@@ -63,10 +67,10 @@ class PrefectLog:
         artifact = cast(UUID, create_progress_artifact(progress=share, key=key(what), description=what))
         self._shown[what] = (artifact, share, now)
 
-    def _update(self, what: str, artifact: UUID, share: float, now: float) -> None:
+    def _update(self, what: str, artifact: UUID, share: float, now: float, detail: str) -> None:
         from prefect.artifacts import update_progress_artifact
 
-        update_progress_artifact(artifact, progress=share)
+        update_progress_artifact(artifact, progress=share, description=f"{what}: {detail}" if detail else what)
         self._shown[what] = (artifact, share, now)
 
 

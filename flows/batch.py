@@ -17,6 +17,7 @@ from sr_core.records import Refusal
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
+    from sr_core.raster import Bytes
     from sr_core.stages.forecast import Forecast, Pace
     from sr_core.stages.restore import Restorer
     from sr_core.stages.upscale import Upscaled
@@ -109,9 +110,13 @@ class Overall:
         """Hand on."""
         self.log.say(sentence)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def picture(self, name: str, pixels: Bytes, step: int) -> None:
+        """Hand on."""
+        self.log.picture(name, pixels, step)
+
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         """Hand on, and move the whole by it."""
-        self.log.progress(what, done, total)
+        self.log.progress(what, done, total, detail)
         if total == self.pixels and done < total:
             self.log.progress(self.WHAT, self.finished + done, self.total)
 

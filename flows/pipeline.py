@@ -29,6 +29,7 @@ from flows.pictures import save_pictures
 from flows.registry import CHALLENGER, CHAMPION, Registry, Version
 from flows.result import FlowResult, Request, Setting, protocol_sentence, rows
 from flows.sweep import alive
+from flows.system_metrics import system_metrics
 from flows.tasks import (
     Work,
     calibrate_task,
@@ -134,7 +135,8 @@ class _Chain:
         log = MlflowLog(self.tracking, run_id)
         self.work.log = Fan((*self.base, log))
         try:
-            result = self._stages(log, run_id)
+            with system_metrics(self.tracking, run_id):
+                result = self._stages(log, run_id)
         except BaseException:
             log.end("FAILED")
             raise

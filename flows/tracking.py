@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
+    from sr_core.raster import Bytes
+
 RUN_KEY = "sr.key"
 BATCH = 50  # one write of 50 metrics costs what one single metric costs
 FLUSH_EVERY_S = 5.0
@@ -92,7 +94,7 @@ class Tracking:
 
 
 class MlflowLog:
-    """A log whose metrics go to an MLflow run in batches; steps that the run holds already are not logged again.
+    """A log whose metrics go to an MLflow run in batches, and its pictures; steps that the run holds already are not logged again.
 
     Parameters
     ----------
@@ -121,8 +123,16 @@ class MlflowLog:
         if len(self._waiting) >= BATCH or self.clock() - self._flushed >= FLUSH_EVERY_S:
             self.flush()
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         """Drop it."""
+
+    def picture(self, name: str, pixels: Bytes, step: int) -> None:
+        """Take a picture into the run's artifacts, `pictures/<name>/step_<step>.png`; a step that comes again takes its old place.
+
+        MLflow's own pictures over steps are not used: its page writes all parameters over them, and a recipe has many.
+        """
+        place = f"pictures/{name}/step_{step:06d}.png"
+        self._try("pictures", lambda: self.client.log_image(self.run_id, pixels, artifact_file=place))
 
     def say(self, sentence: str) -> None:
         """Drop it."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
 BLOCK = 1 << 15  # values of a block
 
 

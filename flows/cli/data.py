@@ -135,19 +135,26 @@ def train(
 ) -> None:
     """Train a model; an interrupted training goes on from its last checkpoint.
 
-    The result is not registered: sr run does that, once the gate has passed it.
+    In phases: a linear filter is fitted, and a network learns what it leaves (pixel phase).
+    If asked for, the network goes on against a discriminator (adversarial phase).
+    Last, a head learns how large the errors are (spread phase).
+    Where the network does not beat the filter on validation images, the model is the filter.
 
-    Settings, with --set: scale, operator, seed, data_range, patches.size, patches.stride, network.family (edsr, srcnn,
-    fsrcnn, vdsr, srresnet, rrdb, linear), network.width, network.blocks, network.bands, training.steps, training.batch,
-    training.rate, spread.steps, calibration.alpha and others; a misspelt name lists them all.
+    The result is not registered: sr run takes the same settings, and registers what passes the gate.
 
     With --from, training goes on from another model: its layers are taken over, and it is one more baseline that the result must beat.
 
-    Examples
-    --------
-      sr train satellite my_scenes/ --steps 2000
+    Longer: sr train satellite my_scenes/ --steps 4000
 
-      sr train satellite my_scenes/ --from general_bundle/ --general photographs/ --set adaptation.head=0
+    Larger: sr train satellite my_scenes/ --steps 4000 --set network.width=64 --set network.blocks=16
+
+    Another network: sr train photo pictures/ --scale 3 --set network.family=fsrcnn
+
+    Under a sensor's blur: sr train satellite my_scenes/ --set operator=mtf
+
+    From another model: sr train satellite my_scenes/ --from general_bundle/ --general photographs/ --set adaptation.head=0
+
+    For texture: sr train face portraits/ --set purpose=perceptual
     """
     from flows.cli.output import print_json
 

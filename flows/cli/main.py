@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from flows import environment
 from flows.cli import data, demo, doctor, images, models, patches, report, serve, workspace
+from flows.cli.recipe_help import RecipeHelp
 from sr_core.errors import SRError
 
 INTERRUPTED = 130
@@ -76,7 +77,7 @@ app.command("serve", rich_help_panel=FLOW_PANEL)(serve.serve)
 app.add_typer(serve.deploy, name="deploy", rich_help_panel=FLOW_PANEL)
 app.command("ingest", rich_help_panel=STAGE_PANEL)(data.ingest)
 app.command("prepare", rich_help_panel=STAGE_PANEL)(data.prepare)
-app.command("train", rich_help_panel=STAGE_PANEL)(data.train)
+app.command("train", cls=RecipeHelp, rich_help_panel=STAGE_PANEL)(data.train)
 app.command("evaluate", rich_help_panel=STAGE_PANEL)(data.evaluate)
 app.command("upscale", rich_help_panel=STAGE_PANEL)(images.upscale)
 app.add_typer(patches.app, name="patches", rich_help_panel=STAGE_PANEL)

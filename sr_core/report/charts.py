@@ -1,4 +1,4 @@
-"""Figures as inline SVG: training curves and paired gains. Colours come from the page's style."""
+"""Figures as inline SVG: lines over steps and paired gains. Colours and dashes come from the page's style."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from markupsafe import Markup, escape
 
 from sr_core.report.pictures import number
 
-WIDTH, HEIGHT = 520, 200
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 28
+WIDTH, HEIGHT = 360, 220
+LEFT, RIGHT, TOP, BOTTOM = 66, 12, 28, 40
 ROW = 42  # px a row of the gain chart
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One chart with its heading."""
+class Line:
+    """A named value over steps: (step, value), steps in rising order, values finite."""
 
-    heading: str
-    last: str
-    svg: Markup
+    label: str
+    points: Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value that does not change, to compare with."""
+
+    label: str
+    value: float
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
@@ -37,48 +44,46 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def curves(points: Sequence[tuple[str, int, float]]) -> tuple[Panel, ...]:
-    """Draw one small chart for each named value over steps; values that are not finite are left out.
+def chart(title: str, up: str, lines: Sequence[Line], levels: Sequence[Level] = ()) -> Markup:
+    """Draw lines over the steps of a phase, the last point of each marked, and levels across.
 
     Parameters
     ----------
-    points : (name, step, value) in any order.
+    title : what is shown, for those who cannot see it.
+    up : name of the vertical axis.
+    lines : at least one, with at least one point each; line i has the style `line-i`.
+    levels : level i has the style `level-i`.
     """
-    series: dict[str, list[tuple[int, float]]] = {}
-    for name, step, value in points:
-        if math.isfinite(value):
-            series.setdefault(name, []).append((step, value))
-    panels = []
-    for name, values in series.items():
-        values.sort()
-        if len(values) > 1:
-            panels.append(Panel(name, number(values[-1][1], 4), _line(name, values)))
-    return tuple(panels)
-
-
-def _line(name: str, values: Sequence[tuple[int, float]]) -> Markup:
-    steps = [float(s) for s, _ in values]
-    heights = [v for _, v in values]
-    low, high = min(heights), max(heights)
+    steps = [float(step) for line in lines for step, _ in line.points]
+    values = [value for line in lines for _, value in line.points] + [level.value for level in levels]
+    first, last, low, high = min(steps), max(steps), min(values), max(values)
     margin = (high - low) * 0.06 or abs(high) * 0.01 or 1.0
     low, high = low - margin, high + margin
 
     def x(step: float) -> float:
-        return LEFT + (step - steps[0]) / (steps[-1] - steps[0] or 1) * (WIDTH - LEFT - RIGHT)
+        return LEFT + (step - first) / (last - first or 1) * (WIDTH - LEFT - RIGHT)
 
     def y(value: float) -> float:
         return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)} over training steps">']
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)} over the steps of the phase">']
     for value in ticks(low, high):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{number(value, 4)}</text>')
-    for step in ticks(steps[0], steps[-1], 5):
-        parts.append(f'<text class="tick" x="{x(step):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{step:.0f}</text>')
-    path = " ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in values)
-    parts.append(f'<polyline class="curve" points="{path}"/>')
-    parts.append(f'<circle class="mark" cx="{x(steps[-1]):.1f}" cy="{y(heights[-1]):.1f}" r="3.5"/></svg>')
-    return Markup("".join(parts))
+        parts.append(f'<text class="tick" x="{LEFT - 7}" y="{y(value) + 4:.1f}" text-anchor="end">{number(value, 4)}</text>')
+    for step in ticks(first, last, 4):
+        parts.append(f'<text class="tick" x="{x(step):.1f}" y="{HEIGHT - 24}" text-anchor="middle">{step:.0f}</text>')
+    parts.append(f'<text class="axis" x="{(LEFT + WIDTH - RIGHT) / 2:.1f}" y="{HEIGHT - 7}" text-anchor="middle">step</text>')
+    parts.append(f'<text class="axis" x="2" y="13">{escape(up)}</text>')
+    for i, level in enumerate(levels):
+        parts.append(
+            f'<line class="level level-{i}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(level.value):.1f}" y2="{y(level.value):.1f}"/>'
+        )
+    for i, line in enumerate(lines):
+        path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in line.points)
+        step, value = line.points[-1]
+        parts.append(f'<polyline class="curve line-{i}" points="{path}"/>')
+        parts.append(f'<circle class="end line-{i}" cx="{x(step):.1f}" cy="{y(value):.1f}" r="3"/>')
+    return Markup("".join(parts) + "</svg>")
 
 
 def gains(rows: Mapping[str, Sequence[float]]) -> Markup:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sr_core.errors import OutputError
-from sr_core.report.charts import curves, gains, signed
+from sr_core.report.charts import gains, signed
 from sr_core.report.content import RegionPictures, ReportContent
 from sr_core.report.pictures import Map, Picture, composite_bands, four_pictures, maps, number, worst_crop
 from sr_core.report.tables import (
@@ -23,6 +23,7 @@ from sr_core.report.tables import (
     region_rows,
     summary,
 )
+from sr_core.report.training import guard_sentence, phase_charts
 from sr_core.workspace import write_atomic
 
 MOST_BYTES = 20_000_000
@@ -97,7 +98,7 @@ def render(content: ReportContent, side: int) -> str:
         hidden=len(content.regions) - len(views), shown_bands=shown_bands, figures=_figures(content), methods=method_rows(evaluation),
         region_rows=region_rows(evaluation), checks=check_rows(evaluation), gain_chart=gains(gain_rows(evaluation)),
         gain_sentences=gain_sentences(evaluation), largest=largest_errors_sentence(evaluation),
-        curves=curves([(p.name, p.step, p.value) for p in content.curve.points]),
+        phases=phase_charts(content.curve), guard=guard_sentence(card, content.curve),
         protocol=evaluation.protocol.describe(), model=_model_words(content),
         has_interval=bool(known_coverage(evaluation)),
     )  # fmt: skip

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sr_core.raster import BoolArray, Float32Array
+from sr_core.raster import BoolArray, Bytes, Float32Array
 from sr_core.report.content import RegionPictures
 
-Bytes = npt.NDArray[np.uint8]
 RGB_NAMES = (("B04", "B03", "B02"), ("B4", "B3", "B2"), ("red", "green", "blue"), ("R", "G", "B"))
 STRETCH = (1.0, 99.0)  # percentiles of the HR picture that become black and white
 TOP = 99.5  # percentile of the errors that ends their colour scale

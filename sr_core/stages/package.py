@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sr_core.bundle import BundleCard
     from sr_core.report.content import RegionPictures
 
-VERSION = 4
+VERSION = 5
 CARD = "card.md"
 REPORT = "report.html"
 DECISION = "decision.json"

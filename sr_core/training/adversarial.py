@@ -62,9 +62,10 @@ def _origin(progress: Progress, phase: DescentPhase, net: SRNet, pixel: SRNet, w
     return Checkpoint(progress.model_copy(update={"step": 0, "points": points}), {**tensors, **kept})
 
 
-def _judged(validation: Validation, phase: DescentPhase, size: float, averaged: SRNet) -> dict[str, float]:
-    """Give the validation figures of a network that still gives residuals of size 1."""
+def _judged(validation: Validation, phase: DescentPhase, size: float, averaged: SRNet, step: int) -> dict[str, float]:
+    """Give the validation figures of a network that still gives residuals of size 1, and show what it makes."""
     averaged.scale_residual(size)
+    validation.show(averaged, phase.curve, step)
     octave = validation.octave(averaged)
     figures = {f"{phase.curve}/psnr_db": validation.psnr(averaged)}
     return figures if octave is None else {**figures, f"{phase.curve}/octave_energy": octave}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sr_core.bundle import CurvePoint
 from sr_core.networks import SRNet
+from sr_core.training.detail import detail
 from sr_core.training.ema import Average
 from sr_core.training.objectives import Objective
 from sr_core.training.optimisers import Optimiser
@@ -20,7 +21,7 @@ from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
 from sr_core.training.task import Task
 from sr_core.training.tripwires import ROLLBACKS, Diverged, check_finite, stopped
 
-Judge = Callable[[SRNet], dict[str, float]]  # metrics by name of a network that holds the average
+Judge = Callable[[SRNet, int], dict[str, float]]  # metrics by name of a network that holds the average, at a step
 Watch = Callable[[Progress], None]  # raises Diverged where the curve says that the phase goes wrong
 OWN = ("net", "optimiser", "average", "objective", "generator", "sums")  # of a checkpoint's tensors, those that a step changes
 
@@ -54,6 +55,7 @@ class Descent:
         self._task, self._phase, self._objective = task, phase, objective
         self._judge, self._checkpoints, self._origin, self._watch = judge, checkpoints, origin, watch
         self._rates = rates
+        self._detail = ""  # how it goes, in a few words
 
     def run(self, net: SRNet, start: Checkpoint) -> Progress:
         """Make the phase's remaining steps; `net` then holds the averaged weights.
@@ -73,6 +75,7 @@ class Descent:
 
     def _steps(self, net: SRNet, start: Checkpoint) -> Progress:
         phase, log, progress = self._phase, self._task.log, start.progress
+        self._detail = detail(progress.points, phase.curve)
         net.load_state_dict(start.part("net"))
         shares = self._rates.shares if self._rates is not None else None
         optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate, shares)
@@ -87,7 +90,7 @@ class Descent:
             sums.copy_(start.tensors["sums"])
 
         for step in range(progress.step, phase.steps):
-            log.progress(phase.words, step, phase.steps)
+            log.progress(phase.words, step, phase.steps, self._detail)
             if self._rates is not None:
                 self._rates.at(step)
             share = rate_share(step, phase.steps, phase.warmup_steps, phase.final_rate_share) * 0.5**progress.slowed
@@ -105,11 +108,11 @@ class Descent:
                 progress = self._noted(progress, {**self._averages(sums, phase.rate * share), **self._told()})
                 sums.zero_()
             if self._judge is not None and self._due(phase.validate_every, progress):
-                progress = self._noted(progress, self._judge(_averaged(net, average)))
+                progress = self._noted(progress, self._judge(_averaged(net, average), progress.step))
             if self._due(phase.checkpoint_every, progress):
                 check_finite(sums, step + 1)
                 self._checkpoints.save(Checkpoint(progress, self._state(net, optimiser, average, generator, sums, start)))
-        log.progress(phase.words, phase.steps, phase.steps)
+        log.progress(phase.words, phase.steps, phase.steps, self._detail)
         average.copy_to(net)
         return progress
 
@@ -130,6 +133,7 @@ class Descent:
         for point in points:
             self._task.log.metric(point.name, point.value, point.step)
         progress = progress.model_copy(update={"points": progress.points + points})
+        self._detail = detail(progress.points, self._phase.curve)
         if self._watch is not None:
             self._watch(progress)
         return progress

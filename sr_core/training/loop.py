@@ -176,7 +176,7 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
     weights = start.tensors["filter"]
     validation = Validation(task, filtered(task, weights)) if task.val else None
 
-    judge = None if validation is None else partial(_judged, validation, objective)
+    judge = None if validation is None else partial(_judged, validation, phase, objective)
     rates = LayerRates(net, task.recipe.adaptation) if task.parent is not None else None
     progress = Descent(task, phase, objective, judge, checkpoints, rates=rates).run(net, start)
     objective.deliver(net)
@@ -185,9 +185,10 @@ def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Chec
     return _guarded(task, progress, validation, net, weights)
 
 
-def _judged(validation: Validation, objective: PixelObjective, averaged: SRNet) -> dict[str, float]:
-    """Give the validation figures of a network that still gives residuals of size 1."""
+def _judged(validation: Validation, phase: DescentPhase, objective: PixelObjective, averaged: SRNet, step: int) -> dict[str, float]:
+    """Give the validation figures of a network that still gives residuals of size 1, and show what it makes."""
     objective.deliver(averaged)
+    validation.show(averaged, phase.curve, step)
     got = validation.psnr(averaged)
     return {"val/psnr_db": got} | {f"val/gain_over_{name}_db": got - base for name, base in validation.baselines.items()}
 

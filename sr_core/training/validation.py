@@ -16,6 +16,7 @@ from sr_core.networks import SRNet
 from sr_core.operators import make_operator
 from sr_core.raster import windows
 from sr_core.training.task import Task, WholePair
+from sr_core.training.views import View, views
 
 PIECE = 512  # LR pixels: larger images are judged in pieces, each as an image of its own
 
@@ -64,6 +65,14 @@ class Validation:
             values += [energy for energy in energies[:, 0].tolist() if np.isfinite(energy)]
         return float(np.mean(values)) if values else None
 
+    @torch.no_grad()
+    def show(self, net: SRNet, curve: str, step: int) -> None:
+        """Send the log a picture of each fixed window (`views`): LR, what the network makes of it, HR."""
+        predict = self._predictor(net)
+        for number, view in enumerate(self._views, start=1):
+            sr = predict(view.lr[None].to(self.task.device))[0].cpu().numpy()
+            self.task.log.picture(f"{curve}/window_{number}", view.beside(sr), step)
+
     def _predictor(self, net: SRNet) -> Callable[[Tensor], Tensor]:
         task = self.task
 
@@ -73,6 +82,10 @@ class Validation:
             return mean.float() * task.std + task.mean
 
         return predict
+
+    @cached_property
+    def _views(self) -> tuple[View, ...]:
+        return views(self.task.val, self.task.operator.scale[0])
 
     @cached_property
     def _protocol(self) -> Protocol:

@@ -16,8 +16,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
         seen.append((key, progress))
         return uuid.UUID(int=1)
 
-    def update(artifact: uuid.UUID, progress: float) -> uuid.UUID:
-        seen.append(("update", progress))
+    def update(artifact: uuid.UUID, progress: float, description: str) -> uuid.UUID:
+        seen.append((description, progress))
         return artifact
 
     import prefect.artifacts
@@ -32,9 +32,9 @@ def test_progress_is_updated_every_tenth_and_at_the_end_only(calls: list[tuple[s
     log = PrefectLog(clock=lambda: now[0])
     for step in range(101):
         now[0] = step * 1.0
-        log.progress("Training (360 steps)", step, 100)
+        log.progress("Training (360 steps)", step, 100, f"loss {step}")
     assert calls[0] == ("training-360-steps", 3.0)
-    assert calls[-1] == ("update", 100.0)
+    assert calls[-1] == ("Training (360 steps): loss 100", 100.0)
     assert len(calls) <= 12
 
 

@@ -20,7 +20,7 @@ class Kept(Silent):
     def __init__(self) -> None:
         self.seen: list[tuple[str, int, int]] = []
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         self.seen.append((what, done, total))
 
 

@@ -41,5 +41,9 @@ def test_slider_and_tabs_by_keyboard(tmp_path: Path, content: Callable[..., Repo
         page.keyboard.press("ArrowRight")
         assert page.locator("#region-2").is_visible() and page.locator("#region-1").is_hidden()
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        page.set_viewport_size({"width": 340, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        charts = page.locator("section[aria-labelledby=training] figure.chart > svg")
+        assert charts.count() == 7 and all(200 < (chart.bounding_box() or {})["width"] < 340 for chart in charts.all())
         browser.close()
     assert faults == [] and {url.partition(":")[0] for url in asked} <= {"file", "data"}

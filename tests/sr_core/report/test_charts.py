@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sr_core.report.charts import curves, gains, signed, ticks
+from sr_core.report.charts import Level, Line, chart, gains, signed, ticks
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
@@ -24,19 +24,29 @@ def test_ticks_by_value() -> None:
     assert ticks(0, 10) == [0, 5, 10] and ticks(0, 1, 5) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0]) and ticks(3, 3) == [3]
 
 
-def test_one_chart_a_name_through_all_points() -> None:
-    panels = curves([("loss", 10, 2.0), ("loss", 0, 4.0), ("loss", 20, 1.0), ("psnr", 0, 30.0), ("psnr", 20, math.nan), ("psnr", 10, 31.0)])
-    assert [(p.heading, p.last) for p in panels] == [("loss", "1"), ("psnr", "31")]
-    points = re.search(r'points="([^"]+)"', panels[0].svg)
+def test_a_line_goes_through_its_points_and_ends_with_a_mark() -> None:
+    drawn = chart("loss", "loss", [Line("a", [(0, 4.0), (10, 2.0), (20, 1.0)])])
+    points = re.search(r'points="([^"]+)"', drawn)
     assert points is not None
     # The loss falls, so y, which runs downwards, grows.
     xy = [tuple(float(v) for v in pair.split(",")) for pair in points.group(1).split()]
     assert [x for x, _ in xy] == sorted(x for x, _ in xy) and [y for _, y in xy] == sorted(y for _, y in xy)
+    assert f'class="end line-0" cx="{xy[-1][0]:.1f}" cy="{xy[-1][1]:.1f}"' in drawn
 
 
-def test_one_point_is_no_curve_and_names_are_escaped() -> None:
-    assert curves([("loss", 10, 2.0)]) == ()
-    assert "<b>" not in curves([("<b>", 0, 1.0), ("<b>", 1, 2.0)])[0].svg
+def test_axes_are_named_and_levels_lie_where_their_values_are() -> None:
+    drawn = chart("PSNR", "PSNR in dB", [Line("network", [(0, 30.0), (10, 34.0)])], [Level("filter", 30.0), Level("bicubic", 32.0)])
+    assert ">step</text>" in drawn and ">PSNR in dB</text>" in drawn
+    heights = [float(y) for y in re.findall(r'class="level level-\d" [^>]*y1="([\d.]+)"', drawn)]
+    points = re.search(r'points="([^"]+)"', drawn)
+    assert points is not None
+    first, last = (float(pair.split(",")[1]) for pair in points.group(1).split())
+    assert heights == pytest.approx([first, (first + last) / 2], abs=0.1)
+
+
+def test_names_are_escaped_and_one_point_is_drawn() -> None:
+    drawn = chart("<b>", "<i>", [Line("a", [(5, 1.0)])])
+    assert "<b>" not in drawn and "<i>" not in drawn and drawn.count("<circle") == 1
 
 
 def test_gains_draw_a_dot_a_region() -> None:

@@ -81,7 +81,7 @@ def test_numbers_are_those_of_the_evaluation(tmp_path: Path, content: Maker) -> 
         "33.76", "+2.51 dB", "+0.89 dB", "from 31.25 dB", "0.9277", "93.1 %", "84.4", "46.0", "3.5 px", "1.2 × 10⁻⁵", "0.0213",
         "Over bicubic: +2.51 dB on average (+2.20 to +2.82), better on 3 of 3 regions.", made.evaluation.protocol.describe(),
         "f" * 64, "e" * 64, "b" * 64, "Seed", "contains modified Copernicus data", "at most 1.5 × 10⁻⁵", "there is no near-infrared band",
-        "Bands shown: B04, B03, B02", *(r.name for r in made.regions), *made.notes, *made.decision_reasons, "train/loss", "val/psnr_db",
+        "Bands shown: B04, B03, B02", *(r.name for r in made.regions), *made.notes, *made.decision_reasons, "Pixel phase",
     )  # fmt: skip
     assert [w for w in wanted if w not in text] == []
 

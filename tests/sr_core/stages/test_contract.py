@@ -27,7 +27,7 @@ def integer_scene() -> np.ndarray:
 
 def test_versions() -> None:
     stages = {s.__name__.rsplit(".", 1)[1]: s.VERSION for s in (ingest, prepare, train, calibrate, evaluate, package)}
-    assert stages == {"ingest": 1, "prepare": 3, "train": 2, "calibrate": 2, "evaluate": 2, "package": 4}
+    assert stages == {"ingest": 1, "prepare": 3, "train": 2, "calibrate": 2, "evaluate": 2, "package": 5}
 
 
 def test_ingest_1_and_prepare_3(tmp_path: Path) -> None:

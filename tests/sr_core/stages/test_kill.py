@@ -31,7 +31,7 @@ def publish(partial, final):
     honest(partial, final)
 
 class Log(Silent):
-    def progress(self, what, done, total):
+    def progress(self, what, done, total, detail=""):
         if when == what and done == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 

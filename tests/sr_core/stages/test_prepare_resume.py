@@ -60,7 +60,7 @@ class Windows(Silent):
         self.seen: list[tuple[int, int]] = []
         self.stop_after = stop_after
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         self.seen.append((done, total))
         if self.stop_after is not None and done >= self.stop_after:
             raise KeyboardInterrupt
@@ -174,7 +174,7 @@ from sr_core.stages.prepare import prepare
 from sr_core.workspace import Workspace
 
 class Log(Silent):
-    def progress(self, what, done, total):
+    def progress(self, what, done, total, detail=""):
         if done == int(sys.argv[4]):
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from sr_core.operators import Operator, make_operator
 from sr_core.patches import MemoryReader, PairImage, PatchStore, whole_pairs, write_shard
-from sr_core.raster import Encoding, Raster
+from sr_core.raster import Bytes, Encoding, Raster
 from sr_core.recipe import Recipe
 from sr_core.training import Trained, train_model
 
@@ -54,16 +54,22 @@ class Listener:
         self.points: list[tuple[str, int, float]] = []
         self.sentences: list[str] = []
         self.phases: list[str] = []
+        self.details: list[str] = []
+        self.pictures: list[tuple[str, int, bytes]] = []
 
     def metric(self, name: str, value: float, step: int) -> None:
         self.points.append((name, step, value))
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
+        self.details.append(detail)
         if what not in self.phases:
             self.phases.append(what)
         self.steps += 1
         if self.steps == self.stop_at:
             raise KeyboardInterrupt
+
+    def picture(self, name: str, pixels: Bytes, step: int) -> None:
+        self.pictures.append((name, step, pixels.tobytes()))
 
     def say(self, sentence: str) -> None:
         self.sentences.append(sentence)

@@ -27,7 +27,7 @@ store_folder, recipe_file, folder, kill_at = Path(sys.argv[1]), Path(sys.argv[2]
 class Killing(Silent):
     steps = 0
 
-    def progress(self, what, done, total):
+    def progress(self, what, done, total, detail=""):
         self.steps += 1
         if self.steps == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flows.pictures import GAP, side_by_side
+from sr_core.panels import GAP, side_by_side
 
 
 def test_panels_are_stretched_alike_and_stand_side_by_side() -> None:
