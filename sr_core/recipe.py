@@ -44,7 +44,10 @@ class NetworkPlan(Sizes):
 
 
 class TrainingPlan(Record):
-    """The pixel phase: a distance of the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated."""
+    """The pixel phase: a distance of the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated.
+
+    `compile` has the network compiled by PyTorch, on CUDA only.
+    """
 
     loss: Literal["l1", "l2", "charbonnier"] = "l1"
     steps: PositiveInt = 360
@@ -56,6 +59,7 @@ class TrainingPlan(Record):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
     checkpoint_every: PositiveInt = 60
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 60

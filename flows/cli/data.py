@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from flows import environment
 from flows.cli import options
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sr_core.log import Log
     from sr_core.recipe import Recipe
     from sr_core.records import BundleRef, ManifestRef, StoreRef
+    from sr_core.training import Processes
     from sr_core.workspace import Workspace
 
 
@@ -37,18 +39,17 @@ class Chain:
 
         return prepare(self.domain, manifest, recipe=self.recipe, workspace=self.workspace, log=self.log)
 
-    def bundle(self, store: StoreRef) -> BundleRef:
-        """Train."""
+    def bundle(self, store: StoreRef, processes: Processes | None = None) -> BundleRef:
+        """Train; with several processes, in the first of them."""
         from sr_core.stages.train import train
 
-        return train(store, recipe=self.recipe, workspace=self.workspace, log=self.log)
+        return train(store, recipe=self.recipe, workspace=self.workspace, log=self.log, processes=processes)
 
 
 @contextmanager
 def _chain(
     domain: str, paths: Sequence[Path], workspace: Path | None, pairs: Sequence[str] | None, scale: int | None, steps: int | None = None
 ) -> Iterator[Chain]:
-    from flows import environment
     from flows.console import RichLog
     from flows.domains import load_domain
     from sr_core.workspace import Workspace
@@ -120,7 +121,8 @@ def train(
 ) -> None:
     """Train a model; an interrupted training goes on from its last checkpoint.
 
-    The result is not registered: sr run does that, once the gate has passed it.
+    The result is not registered: sr run does that, once the gate has passed it. On several GPUs (docs/how-to/several-gpus.md):
+    torchrun --nproc-per-node=2 -m flows.cli.main train satellite my_scenes/
 
     Settings, with --set: scale, operator, seed, data_range, patches.size, patches.stride, network.family (edsr, srcnn,
     fsrcnn, vdsr, srresnet, rrdb, linear), network.width, network.blocks, network.bands, training.steps, training.batch,
@@ -129,9 +131,15 @@ def train(
     Example: sr train satellite my_scenes/ --steps 2000
     """
     from flows.cli.output import print_json
+    from sr_core.stages.train import help_train
+    from sr_core.training import joined
 
-    with _chain(domain, paths, workspace, set_, scale, steps) as chain:
-        ref = chain.bundle(chain.store(chain.manifest()))
+    with joined(environment.processes()) as processes:
+        if not processes.first:
+            help_train(processes)
+            return
+        with _chain(domain, paths, workspace, set_, scale, steps) as chain:
+            ref = chain.bundle(chain.store(chain.manifest()), processes)
     if json:
         print_json(ref)
         return

@@ -6,7 +6,7 @@ folder of them, and `readers` draw batches: from memory, from a device, or in ch
 
 from sr_core.patches.grid import origins, pair_count
 from sr_core.patches.layout import ShardHeader
-from sr_core.patches.readers import DeviceReader, MemoryReader, StreamReader, whole_pairs
+from sr_core.patches.readers import DeviceReader, MemoryReader, Reader, StreamReader, each_pair, whole_pairs
 from sr_core.patches.shard import PairImage, ShardInfo, find_shard, write_shard
 from sr_core.patches.store import PairCounts, PatchStore, summarise
 
@@ -17,8 +17,10 @@ __all__ = [
     "PairImage",
     "PatchStore",
     "ShardHeader",
+    "Reader",
     "ShardInfo",
     "StreamReader",
+    "each_pair",
     "find_shard",
     "origins",
     "pair_count",

@@ -13,6 +13,7 @@ from sr_core.networks import SRNet
 from sr_core.training.ema import Average
 from sr_core.training.objectives import Objective
 from sr_core.training.optimisers import Optimiser
+from sr_core.training.out_of_memory import or_what_fits, refuse_batch
 from sr_core.training.phases import DescentPhase
 from sr_core.training.schedule import rate_share
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
@@ -70,6 +71,7 @@ class Descent:
     def _steps(self, net: SRNet, start: Checkpoint) -> Progress:
         phase, log, progress = self._phase, self._task.log, start.progress
         net.load_state_dict(start.part("net"))
+        self._task.compiled(net)
         optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate)
         average = Average(net, phase.ema_decay)
         generator = self._task.stream("patches", phase.kind)
@@ -84,13 +86,9 @@ class Descent:
         for step in range(progress.step, phase.steps):
             log.progress(phase.words, step, phase.steps)
             share = rate_share(step, phase.steps, phase.warmup_steps, phase.final_rate_share) * 0.5**progress.slowed
-            loss = self._objective(net, generator, phase.batch, share)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = optimiser.clip(phase.clip_norm)
-            optimiser.step(share)
+            loss, norm = self._step(net, optimiser, generator, share)
             average.update(step)
-            sums += torch.stack([loss.detach().double(), norm.double(), sums.new_ones(())])
+            sums += torch.stack([loss.double(), norm.double(), sums.new_ones(())])
 
             progress = progress.model_copy(update={"step": step + 1})
             if self._due(phase.log_every, progress):
@@ -98,13 +96,31 @@ class Descent:
                 progress = self._noted(progress, {**self._averages(sums, phase.rate * share), **self._told()})
                 sums.zero_()
             if self._judge is not None and self._due(phase.validate_every, progress):
-                progress = self._noted(progress, self._judge(_averaged(net, average)))
+                progress = self._noted(progress, self._task.processes.agreed(self._judged(net, average)))
             if self._due(phase.checkpoint_every, progress):
                 check_finite(sums, step + 1)
                 self._checkpoints.save(Checkpoint(progress, self._state(net, optimiser, average, generator, sums, start)))
         log.progress(phase.words, phase.steps, phase.steps)
         average.copy_to(net)
         return progress
+
+    def _step(self, net: SRNet, optimiser: Optimiser, generator: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
+        """Make a step; give the loss of the global batch, and the norm that its gradient had."""
+        phase, task = self._phase, self._task
+
+        def step() -> tuple[Tensor, Tensor]:
+            loss = self._objective(net, generator, phase.batch, share)
+            optimiser.zero_grad()
+            loss = task.processes.backward(loss, phase.batch, optimiser.parameters())
+            norm = optimiser.clip(phase.clip_norm)
+            optimiser.step(share)
+            return loss, norm
+
+        return or_what_fits(step, lambda: refuse_batch(task, self._objective, net, optimiser, generator, phase.batch))
+
+    def _judged(self, net: SRNet, average: Average) -> dict[str, float]:
+        """Judge the averaged network, in the process that speaks."""
+        return self._judge(_averaged(net, average)) if self._judge is not None and self._task.processes.first else {}
 
     def _due(self, every: int, progress: Progress) -> bool:
         return every > 0 and (progress.step % every == 0 or progress.step == self._phase.steps)

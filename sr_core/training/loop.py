@@ -15,17 +15,19 @@ import torch
 from torch import Tensor
 
 from sr_core.bundle import Curve
-from sr_core.errors import ShapeError
+from sr_core.errors import RecipeError, ShapeError
 from sr_core.log import Log
 from sr_core.networks import SRNet, fit, fit_energy
 from sr_core.operators import Operator
-from sr_core.patches import MemoryReader
+from sr_core.patches import Reader
 from sr_core.recipe import Recipe
 from sr_core.training.adversarial import against_discriminator
 from sr_core.training.descent import Descent
 from sr_core.training.objectives import PixelObjective, SpreadObjective
 from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.processes import Processes
 from sr_core.training.seams import filtered, following, named, noted
+from sr_core.training.shared import SharedCheckpoints
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
 from sr_core.training.task import Task, WholePair
 from sr_core.training.validation import Validation
@@ -58,7 +60,7 @@ class Trained:
 
 
 def train_model(
-    store_train: MemoryReader,
+    store_train: Reader,
     val: Sequence[WholePair],
     recipe: Recipe,
     operator: Operator,
@@ -66,8 +68,9 @@ def train_model(
     folder: Path,
     log: Log,
     device: str = "cpu",
+    processes: Processes | None = None,
 ) -> Trained:
-    """Train a recipe's network.
+    """Train a recipe's network; with several processes each calls this, and all give the same.
 
     Parameters
     ----------
@@ -79,33 +82,39 @@ def train_model(
     folder : keeps the checkpoints; what an interrupted run left there is taken up.
     log : receives progress, metrics and sentences.
     device : "cpu", "cuda" or "cuda:<n>".
+    processes : those that train together; only the first uses `folder`, and only its log should speak.
 
     Raises
     ------
     ShapeError
         If there are no training patches, or none large enough for the linear filter.
     RecipeError
-        If training diverges twice, or an adversarial phase goes wrong twice.
+        If training diverges twice, or an adversarial phase goes wrong twice; if a batch does not fit the memory.
+    ProcessError
+        If another process is gone.
     WorkspaceError
         If a checkpoint cannot be written.
     """
     if len(store_train) == 0:
         raise ShapeError("no training patches", "at least one", "Give more or larger training images, or smaller patches.")
-    task = Task(store_train, tuple(val), recipe, operator, device, log)
-    checkpoints = CheckpointFolder(folder, log)
+    if recipe.training.compile and torch.device(device).type != "cuda":
+        raise RecipeError(f"training.compile on {device}", "a CUDA device", "Leave it out: on a CPU it gains nothing.")
+    task = Task(store_train, tuple(val), recipe, operator, device, log, processes or Processes())
+    checkpoints = SharedCheckpoints(folder, log, task.processes)
     checkpoint = _taken_up(task, checkpoints) or _nothing(task)
 
     plan = phases(recipe)
     while checkpoint.progress.phase < len(plan):
         phase = plan[checkpoint.progress.phase]
         if isinstance(phase, LinearPhase):
-            checkpoint = _linear(task, phase, checkpoint)
+            checkpoint = _linear(task, phase, checkpoint) if task.processes.first else checkpoint
         elif phase.kind == "pixel":
             checkpoint = _pixel(task, phase, checkpoint, checkpoints, unit)
         elif phase.kind == "adversarial":
             checkpoint = against_discriminator(task, phase, checkpoint, checkpoints)
         else:
             checkpoint = _spread(task, phase, checkpoint, checkpoints)
+        checkpoint = checkpoints.settled(checkpoint)
         checkpoints.save(checkpoint)
 
     progress = checkpoint.progress

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sr_core.losses import PIXEL_LOSSES, magnitude
 from sr_core.networks import SRNet
-from sr_core.training.task import LrBatch, Task
+from sr_core.training.task import ALL, LrBatch, Task
 
 MEASURING_BATCHES = 8  # batches on which the size of what is learnt is measured before a phase
 
@@ -22,7 +22,7 @@ class Objective(Protocol):
         """Name the parameters that move."""
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
-        """Draw a batch and give its loss, a scalar float32 tensor; `share` of the peak rate is for what it steps itself."""
+        """Draw a batch and give the loss of this process's part, a scalar tensor; `share` of the peak rate is for what it steps itself."""
 
     def figures(self) -> dict[str, float]:
         """Give what else is worth logging, by name, as means since the last call."""
@@ -63,8 +63,8 @@ def residual_size(task: Task, net: SRNet) -> float:
     return max(float(torch.stack(sizes).mean()), torch.finfo(torch.float32).tiny)
 
 
-def _pixel_batch(task: Task, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
-    y, x = task.reader.batch(generator, size)
+def _pixel_batch(task: Task, generator: torch.Generator, size: int, part: slice = ALL) -> tuple[Tensor, Tensor]:
+    y, x = task.reader.batch(generator, size, part=part)
     return task.normalised(y), task.normalised(x)
 
 
@@ -99,11 +99,11 @@ class PixelObjective(Forgetful):
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss: about 1 for a network that adds nothing (L1)."""
-        y, x = _pixel_batch(self._task, generator, batch)
+        y, x = _pixel_batch(self._task, generator, batch, self._task.processes.part(batch))
         target = _true_residual(self._task, net, y, x) / self.size
         with self._task.autocast():
             residual = net.residual_of_upscaled(y) if self._task.upscaled else net.residual(y)
-        return self._loss(residual.float(), target)
+        return self._loss(residual.to(target.dtype), target)
 
     def deliver(self, net: SRNet) -> None:
         """Turn a network that gives residuals of size 1 into one that gives them in normalised units, in place."""
@@ -143,12 +143,12 @@ class SpreadObjective(Forgetful):
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss, in units of the mean error squared."""
-        drawn = self._task.lr_batch(generator, batch)
+        drawn = self._task.lr_batch(generator, batch, self._task.processes.part(batch))
         with self._task.autocast():
             mean, spread = net.forward_spread(self._task.normalised(drawn.y))
         error = self._error(mean.detach(), drawn)
         inside = self._task.interior(error)
-        return magnitude(spread.float()[..., *inside] / self.size, error[..., *inside] / self.size)
+        return magnitude(spread.to(error.dtype)[..., *inside] / self.size, error[..., *inside] / self.size)
 
     def _mean(self, net: SRNet, batch: LrBatch) -> Tensor:
         with self._task.autocast():
@@ -157,5 +157,5 @@ class SpreadObjective(Forgetful):
 
     def _error(self, mean: Tensor, batch: LrBatch) -> Tensor:
         """Give (x - z) in normalised units, from a normalised mean and a batch in physical units."""
-        delivered = self._task.delivered(mean.float() * self._task.std + self._task.mean, batch)
+        delivered = self._task.delivered(mean.to(batch.x.dtype) * self._task.std + self._task.mean, batch)
         return (batch.x - delivered) / self._task.std
