@@ -61,7 +61,7 @@ class Crops:
             lows.append(dihedral(lr[bands, row : row + self.side, col : col + self.side], symmetry))
             highs.append(dihedral(hr[bands, s * row : s * (row + self.side), s * col : s * (col + self.side)], symmetry))
             which.append(band % len(lr))
-        return torch.stack(lows).float().to(self._device), torch.stack(highs).float().to(self._device), torch.tensor(which)
+        return torch.stack(lows).to(self._device), torch.stack(highs).to(self._device), torch.tensor(which)
 
 
 def _places(number: int, mask_lr: Tensor, mask_hr: Tensor, scale: int, side: int) -> Tensor:
