@@ -15,6 +15,7 @@ Not yet measured on several GPUs.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -186,7 +187,8 @@ def _together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        # gloo names a place in its source first, and goes on with advice
+        reason = re.sub(r"^\[[^]]*\] ", "", str(error) or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise ProcessError(
             f"a process of this training has ended or cannot be reached ({reason})", "all of them to go on to the end",
             "See what the other one said; the same command goes on from the last checkpoint.",
