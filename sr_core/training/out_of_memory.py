@@ -57,7 +57,7 @@ def refuse_batch(task: Task, objective: Objective, net: SRNet, optimiser: Optimi
     given = f"a batch of {batch} pairs is more than the memory of {task.device} takes"
     if tried:
         fits = tried * count
-        raise RecipeError(given, f"one that fits, as {fits} does", f"Set training.batch={fits}.") from None
+        raise RecipeError(given, f"one that fits, as {fits} does", f"Set training.batch={fits}.")
     raise RecipeError(given, "one that fits; not even one pair does", "Set a smaller patches.size, network.width or network.blocks.")
 
 

@@ -17,7 +17,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-from sr_core.errors import ProcessError
+from sr_core.errors import SRError
 from sr_core.log import Silent
 from sr_core.operators import operator_from
 from sr_core.patches import MemoryReader, PatchStore, whole_pairs
@@ -52,7 +52,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: tensors by name, and figures of the curve by name and step; `error` where the others were gone."""
+    """What came of a job: tensors by name, and figures of the curve by name and step; `error` where it ended with one of ours."""
 
     tensors: dict[str, Tensor]
     figures: dict[tuple[str, int], float]
@@ -120,7 +120,7 @@ def perform(job: Job, processes: Processes) -> Outcome:
                 train(Stopping(job.stop_at, KeyboardInterrupt()))
         try:
             trained = train(Stopping(8, SystemExit()) if job.fault == "leaves" and processes.rank else Silent())
-        except ProcessError as error:
+        except SRError as error:
             return Outcome({}, {}, str(error))
     return Outcome(dict(trained.net.state_dict()), {(p.name, p.step): p.value for p in trained.curve.points})
 

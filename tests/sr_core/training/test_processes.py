@@ -45,6 +45,7 @@ def jobs(world: Any, folder: Path) -> dict[str, Job]:
         "selfish": job("selfish", fault="selfish"),
         "equal shares": job("shares", fault="equal shares"),
         "own means": job("means", PERCEPTUAL, fault="own means"),
+        "diverges": job("diverges", {"training__rate": 1e100}),
         "leaves": job("leaves", fault="leaves"),
     }  # fmt: skip
 
@@ -95,6 +96,13 @@ def test_one_process_validates_for_all(both: dict[str, tuple[Outcome, Outcome]])
 @pytest.mark.parametrize("name", ["selfish", "equal shares", "own means"])
 def test_a_planted_fault_is_seen(both: dict[str, tuple[Outcome, Outcome]], name: str) -> None:
     assert farthest(both[name]) > 1e4 * FLOAT64
+
+
+@pytest.mark.long
+def test_all_go_back_and_stop_together(both: dict[str, tuple[Outcome, Outcome]]) -> None:
+    """What a tripwire decides, it decides in all, from the first one's checkpoint; then one more job was done, so nobody hung."""
+    made, alone = both["diverges"]
+    assert made.error == alone.error and "training" in made.error and "rate" in made.error
 
 
 @pytest.mark.long
