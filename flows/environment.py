@@ -98,6 +98,11 @@ def set_tracking(environment: MutableMapping[str, str], workspace: Path) -> str:
     return uri
 
 
+def processes(environment: Mapping[str, str] = os.environ) -> int:
+    """Say how many processes `torchrun` started to work as one; 1 where it did not."""
+    return int(environment["WORLD_SIZE"]) if {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= environment.keys() else 1
+
+
 def reachable(url: str, timeout_s: float = 2.0) -> bool:
     """Say whether something listens at an address."""
     parts = urlsplit(url)

@@ -83,7 +83,7 @@ def run(request: Request, outcome: Outcome, log: Log, stream: BinaryIO) -> None:
 
 def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, log: Log) -> None:
     from flows.batch import Batch, Settings
-    from flows.machine import available_memory
+    from sr_core.memory import available_memory
     from sr_core.stages.forecast import resident_bytes
     from sr_core.stages.restore import Restorer
 

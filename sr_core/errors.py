@@ -91,6 +91,13 @@ class WorkspaceError(SRError, OSError):
     exit_code = 1
 
 
+class ProcessError(SRError, RuntimeError):
+    """Of several processes that work as one, one is gone."""
+
+    exit_code = 1
+    resumable = True
+
+
 class RegistryError(SRError, LookupError):
     """A model, a version or an alias is not in the registry."""
 

@@ -62,6 +62,7 @@ class TrainingPlan(Record):
 
     `scales`, for a network on the upscaled image: patches of all these scales stand in every batch, in equal parts, the recipe's own
     among them (Kim et al., VDSR, CVPR 2016, section 3.3); empty: the recipe's own alone.
+    `compile` has the network compiled by PyTorch, on CUDA only.
     """
 
     loss: Literal["l1", "l2", "charbonnier"] = "l1"
@@ -74,6 +75,7 @@ class TrainingPlan(Record):
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    compile: bool = False
     checkpoint_every: PositiveInt = 60
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 60

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from flows import environment
 from flows.cli import options
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sr_core.log import Log
     from sr_core.recipe import Recipe
     from sr_core.records import BundleRef, ManifestRef, StoreRef
+    from sr_core.training import Processes
     from sr_core.workspace import Workspace
 
 
@@ -39,15 +41,15 @@ class Chain:
 
         return prepare(self.domain, manifest, recipe=self.recipe, workspace=self.workspace, log=self.log)
 
-    def bundle(self, manifest: ManifestRef) -> BundleRef:
-        """Cut training pairs, and train."""
+    def bundle(self, manifest: ManifestRef, processes: Processes | None = None) -> BundleRef:
+        """Cut training pairs, and train; with several processes, in the first of them."""
         from sr_core.stages.train import train
 
         store = self.store(manifest)
         general, scales = self.others.stores(self.domain, manifest, self.recipe, self.workspace, self.log)
         return train(
             store, recipe=self.recipe, workspace=self.workspace, log=self.log,
-            parent=self.others.parent, general=general, scales=scales,
+            parent=self.others.parent, general=general, scales=scales, processes=processes,
         )  # fmt: skip
 
 
@@ -56,7 +58,6 @@ def _chain(
     domain: str, paths: Sequence[Path], workspace: Path | None, pairs: Sequence[str] | None, scale: int | None, steps: int | None = None,
     model: str | None = None, general: Sequence[Path] | None = None,
 ) -> Iterator[Chain]:  # fmt: skip
-    from flows import environment
     from flows.beside import beside, inherited
     from flows.console import RichLog
     from flows.domains import load_domain
@@ -155,11 +156,19 @@ def train(
     From another model: sr train satellite my_scenes/ --from general_bundle/ --general photographs/ --set adaptation.head=0
 
     For texture: sr train face portraits/ --set purpose=perceptual
+
+    On several GPUs (docs/how-to/several-gpus.md): torchrun --nproc-per-node=2 -m flows.cli.main train satellite my_scenes/
     """
     from flows.cli.output import print_json
+    from sr_core.stages.train import help_train
+    from sr_core.training import joined
 
-    with _chain(domain, paths, workspace, set_, scale, steps, from_, general) as chain:
-        ref = chain.bundle(chain.manifest())
+    with joined(environment.processes()) as processes:
+        if not processes.first:
+            help_train(processes)
+            return
+        with _chain(domain, paths, workspace, set_, scale, steps, from_, general) as chain:
+            ref = chain.bundle(chain.manifest(), processes)
     if json:
         print_json(ref)
         return

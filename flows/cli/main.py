@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from flows import environment
 from flows.cli import data, demo, doctor, images, models, patches, report, serve, workspace
 from flows.cli.recipe_help import RecipeHelp
-from sr_core.errors import SRError
+from sr_core.errors import InputError, SRError
 
 INTERRUPTED = 130
 
@@ -66,8 +66,17 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def main(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and leave.")) -> None:
+def main(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version and leave."),
+) -> None:
     """Super-resolution that says how far it can be trusted."""
+    started = environment.processes()
+    if started > 1 and context.invoked_subcommand != "train":
+        raise InputError(
+            f"sr {context.invoked_subcommand} in {started} processes of torchrun", "one; only sr train can use several",
+            "Train with torchrun, then give this command by itself: it finds the trained model.",
+        )  # fmt: skip
 
 
 FLOW_PANEL, STAGE_PANEL, KEEP_PANEL = "Whole flows", "Single stages", "Models, results, this machine"

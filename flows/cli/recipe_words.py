@@ -72,6 +72,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "training.final_rate_share": "Share of the peak rate at the last step; half a cosine leads there.",
         "training.ema_decay": "Of the running average of the weights, which is the result; 0 takes the last step's.",
         "training.clip_norm": "Gradients longer than this are shortened to it.",
+        "training.compile": "Whether PyTorch compiles the network; on CUDA only.",
         "training.scales": "Scales that stand in every batch (SRCNN, VDSR), for instance 2,3,4; empty: the own one.",
         "training.precision": "Number format of the convolutions; auto takes bfloat16 where the machine gains.",
     },

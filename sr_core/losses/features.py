@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,12 +13,13 @@ from sr_core.losses.shapes import same
 Features = Sequence[Tensor]  # of a batch, layer by layer, (N, C, H, W) each
 
 
-def matching(made: Features, real: Features) -> Tensor:
+def matching(made: Features, real: Features, mean: Callable[[Tensor], Tensor] = torch.mean) -> Tensor:
     """Give the mean over layers of mean |made - real| / mean |real|, so that no layer outweighs another by its size.
 
     Parameters
     ----------
     made, real : float tensors (N, C, H, W), one a layer; nothing flows back through `real`.
+    mean : takes the mean of a layer's |real| over the whole batch, of which these may be a part.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def matching(made: Features, real: Features) -> Tensor:
     layers = []
     for a, b in zip(made, real, strict=True):
         truth = b.detach().float() if b.dtype == torch.bfloat16 else b.detach()
-        layers.append((a.to(truth.dtype) - truth).abs().mean() / truth.abs().mean().clamp_min(1e-8))
+        layers.append((a.to(truth.dtype) - truth).abs().mean() / mean(truth.abs()).clamp_min(1e-8))
     return torch.stack(layers).mean()
 
 
@@ -52,8 +53,8 @@ def gram(features: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-def texture(made: Features, real: Features) -> Tensor:
-    """Give the mean over layers of the mean |gram(made) - gram(real)| / mean |gram(real)|.
+def texture(made: Features, real: Features, mean: Callable[[Tensor], Tensor] = torch.mean) -> Tensor:
+    """Give the mean over layers of the mean |gram(made) - gram(real)| / mean |gram(real)|; parameters as `matching`.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def texture(made: Features, real: Features) -> Tensor:
     """
     _pairs(made, real)
     wide = [(a.float(), b.float()) if a.dtype == torch.bfloat16 else (a, b) for a, b in zip(made, real, strict=True)]
-    return matching([gram(a) for a, _ in wide], [gram(b) for _, b in wide])
+    return matching([gram(a) for a, _ in wide], [gram(b) for _, b in wide], mean)
 
 
 def _pairs(made: Features, real: Features) -> None:

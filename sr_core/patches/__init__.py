@@ -8,7 +8,7 @@ several stores.
 from sr_core.patches.grid import origins, pair_count
 from sr_core.patches.layout import ShardHeader
 from sr_core.patches.mixture import Mixture, Part
-from sr_core.patches.readers import DeviceReader, MemoryReader, Reader, StreamReader, whole_pairs
+from sr_core.patches.readers import DeviceReader, MemoryReader, Reader, StreamReader, each_pair, whole_pairs
 from sr_core.patches.shard import PairImage, ShardInfo, find_shard, write_shard
 from sr_core.patches.store import PairCounts, PatchStore, summarise
 
@@ -24,6 +24,7 @@ __all__ = [
     "ShardHeader",
     "ShardInfo",
     "StreamReader",
+    "each_pair",
     "find_shard",
     "origins",
     "pair_count",

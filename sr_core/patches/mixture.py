@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_core.errors import StoreError
-from sr_core.patches.readers_base import Reader, patch_shape
+from sr_core.patches.readers_base import ALL, Reader, draw, patch_shape
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,25 @@ class Mixture:
             _check(own, part.reader)
         self.own, self.others = own, tuple(others)
 
-    def batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
-        """Draw `size` pairs as `Reader.batch` does, the own ones first; each part's number is rounded, and own gets at least one."""
-        counts = [round(part.share * size) for part in self.others]
+    def batch(self, generator: torch.Generator, size: int, part: slice = ALL) -> tuple[Tensor, Tensor]:
+        """Draw `size` pairs as `Reader.batch` does, and read a part of them.
+
+        The own ones come first; each other reader's number is rounded, and own gets at least one.
+        """
+        counts = [round(other.share * size) for other in self.others]
         while sum(counts) >= size:
             counts[counts.index(max(counts))] -= 1
-        lows, highs = self.own.batch(generator, size - sum(counts))
-        parts = [(lows, highs)]
-        for part, count in zip(self.others, counts, strict=True):
-            if count:
-                y, x = part.reader.batch(generator, count)
-                parts.append((part.gain * y + part.offset, part.gain * x + part.offset))
-        return torch.cat([y for y, _ in parts]), torch.cat([x for _, x in parts])
+        first, last, _ = part.indices(size)
+        made, start = [], 0
+        for one, count in zip((Part(self.own, 1.0), *self.others), (size - sum(counts), *counts), strict=True):
+            wanted = slice(max(first - start, 0), min(max(last - start, 0), count))
+            if wanted.start < wanted.stop:
+                y, x = one.reader.batch(generator, count, part=wanted)
+                made.append((one.gain * y + one.offset, one.gain * x + one.offset))
+            else:
+                draw(generator, count, len(one.reader))  # another process reads them; the stream goes on alike in all
+            start += count
+        return torch.cat([y for y, _ in made]), torch.cat([x for _, x in made])
 
 
 def _check(own: Reader, other: Reader) -> None:

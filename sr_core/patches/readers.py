@@ -6,6 +6,7 @@ the files as they are drawn. `readers_base` says how a batch is drawn; the other
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SYMMETRIES", "DeviceReader", "Draw", "MemoryReader", "Reader", "StreamReader", "commuting", "dihedral", "draw", "patch_shape",
-    "reader_grids", "whole_pairs",
+    "each_pair", "reader_grids", "whole_pairs",
 ]  # fmt: skip
 
 
 def whole_pairs(store: PatchStore, split: StoredSplit) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Give the images of a split whole: lr (C, h, w), hr (C, H, W) float32 in the physical unit; mask_lr, mask_hr bool.
+    """Give all that `each_pair` yields."""
+    return list(each_pair(store, split))
+
+
+def each_pair(store: PatchStore, split: StoredSplit) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Yield the images of a split whole, one at a time: lr (C, h, w), hr (C, H, W) float32 in the physical unit; mask_lr, mask_hr bool.
 
     Raises
     ------
@@ -35,4 +41,5 @@ def whole_pairs(store: PatchStore, split: StoredSplit) -> list[tuple[Tensor, Ten
         If a shard cannot be read.
     """
     take = torch.from_numpy
-    return [(take(i.lr.pixels), take(i.hr.pixels), take(i.lr.mask), take(i.hr.mask)) for i in store.images(split)]
+    for i in store.images(split):
+        yield take(i.lr.pixels), take(i.hr.pixels), take(i.lr.mask), take(i.hr.mask)

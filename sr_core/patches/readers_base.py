@@ -27,6 +27,8 @@ Shape = tuple[int, int, int]
 Index = npt.NDArray[np.int32]
 WIDE = 1 << 31  # band numbers are drawn below this and folded, so that a draw does not depend on the number of bands
 
+ALL = slice(None)
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -153,8 +155,8 @@ class Reader(ABC):
         keep = range(SYMMETRIES) if self.sides[0] == self.sides[1] else RECTANGLE
         return tuple(k for k in commuting(self.store.operator, self._upscale) if k in keep)
 
-    def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[Tensor, Tensor]:
-        """Draw `size` pairs, with replacement.
+    def batch(self, generator: torch.Generator, size: int, augment: bool = True, part: slice = ALL) -> tuple[Tensor, Tensor]:
+        """Draw `size` pairs, with replacement, and read a part of them.
 
         Parameters
         ----------
@@ -164,11 +166,12 @@ class Reader(ABC):
         augment : turn and mirror each pair by one of the symmetries of the square. A turned pair is a true pair only where
             the degradation commutes with the turn, as symmetric taps that are equal for rows and columns do; others are
             never used (see `symmetries`), so an operator without any symmetry gives the pairs of `augment=False`.
+        part : which of the pairs are read; all are drawn.
 
         Returns
         -------
         (N, C, p, p), (N, C, q, q)
-            float32, physical unit, on the device; q = scale * p on the LR grid, p on the HR grid. C = 1 if band-wise.
+            N those of the part; float32, physical unit, on the device; q = scale * p on the LR grid, p on the HR grid. C = 1 if band-wise.
 
         Raises
         ------
@@ -179,7 +182,7 @@ class Reader(ABC):
         """
         drawn = draw(generator, size, len(self))
         turns = [self._folded[k] for k in drawn.symmetries.tolist()] if augment else [0] * size
-        return self._gather(drawn.patches, drawn.bands, turns)
+        return self._gather(drawn.patches[part], drawn.bands[part], turns[part])
 
     def next_bands(self, generator: torch.Generator, size: int) -> Tensor:
         """Say which band each sample of the next batch will hold if band-wise, without drawing it.

@@ -13,7 +13,7 @@ from sr_core.recipe import Recipe
 from sr_core.records import Digest, StoreRef
 
 if TYPE_CHECKING:
-    from sr_core.patches import MemoryReader, Mixture, Part, PatchStore
+    from sr_core.patches import Mixture, Part, PatchStore, Reader
 
 AGAIN = "Prepare it with this recipe: sr prepare."
 
@@ -40,18 +40,19 @@ class OpenPairs:
     """
 
     store: PatchStore
-    reader: MemoryReader
+    reader: Reader
     mixture: Mixture | None
     words: tuple[str, ...]
 
 
 @contextmanager
-def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool) -> Iterator[OpenPairs]:
+def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool, beside: int = 1) -> Iterator[OpenPairs]:
     """Open what is trained on.
 
     Parameters
     ----------
     mixes : whether there is a parent, so that general patches are mixed in.
+    beside : how many processes of this machine hold the images, each for itself.
 
     Raises
     ------
@@ -60,23 +61,26 @@ def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool)
     """
     from sr_core.patches import Mixture, Part, PatchStore
 
+    def reader(store: PatchStore) -> Reader:
+        return _reader(store, recipe, device, log, beside)
+
     with ExitStack() as stack:
         store = stack.enter_context(PatchStore(pairs.own.path))
         check_store(store, recipe, recipe.scale)
-        own = _reader(store, recipe, device)
+        own = reader(store)
         share = recipe.adaptation.general_share if mixes and pairs.general is not None else 0.0
         parts: list[Part] = []
         words: list[str] = []
         others = _other_scales(pairs, recipe, stack)
         for scale, other in others.items():
-            parts.append(Part(_reader(other, recipe, device), (1 - share) / (1 + len(others))))
+            parts.append(Part(reader(other), (1 - share) / (1 + len(others))))
             words.append(f"with as many of the same images at x{scale}")
         if pairs.general is not None and share > 0:
             general = stack.enter_context(PatchStore(pairs.general.path))
             check_store(general, recipe, recipe.scale)
             if general.operator != store.operator:
                 raise StoreError("general pairs under another degradation", "the domain's own", AGAIN)
-            parts.append(_fitted(_reader(general, recipe, device), own, share))
+            parts.append(_fitted(reader(general), own, share))
             words.append(f"{share:.0%} of every batch are general patches of {len(general.sources)} pictures")
         for sentence in words:
             log.say(f"train: {sentence}")
@@ -99,12 +103,12 @@ def check_store(store: PatchStore, recipe: Recipe, scale: int) -> None:
         )  # fmt: skip
 
 
-def _reader(store: PatchStore, recipe: Recipe, device: str) -> MemoryReader:
+def _reader(store: PatchStore, recipe: Recipe, device: str, log: Log, beside: int) -> Reader:
     from sr_core.operators import interpolation, operator_from
-    from sr_core.patches import MemoryReader
+    from sr_core.patches.choice import training_reader
 
-    operator = operator_from(store.operator)
-    return MemoryReader(store, "train", recipe.network.bands == "band-wise", device, upscale=interpolation(operator).upscale)
+    upscale = interpolation(operator_from(store.operator)).upscale
+    return training_reader(store, recipe.network.bands == "band-wise", device, upscale, log, beside)
 
 
 def _other_scales(pairs: Pairs, recipe: Recipe, stack: ExitStack) -> dict[int, PatchStore]:
@@ -119,7 +123,7 @@ def _other_scales(pairs: Pairs, recipe: Recipe, stack: ExitStack) -> dict[int, P
     return {scale: found[scale] for scale in wanted}
 
 
-def _fitted(reader: MemoryReader, own: MemoryReader, share: float) -> Part:
+def _fitted(reader: Reader, own: Reader, share: float) -> Part:
     """Bring general patches to mean and contrast of the domain's own; the degradation is linear and keeps constants: pairs stay pairs."""
     from sr_core.patches import Part
 

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sr_core.log import Log
+from sr_core.log import Log, Silent
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, StoreRef
-from sr_core.stages.pairs import Pairs, open_pairs
+from sr_core.stages.pairs import OpenPairs, Pairs, open_pairs
 from sr_core.workspace import Workspace, folder_sha256
+
+if TYPE_CHECKING:
+    from sr_core.training import Processes, Trained
 
 VERSION = 2
 CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the first of several processes asks the others to take part in."""
+
+    pairs: Pairs
+    parent: Path | None
+    recipe: Recipe
+    device: str
+    folder: Path
 
 
 def train(
@@ -25,10 +41,12 @@ def train(
     parent: Path | None = None,
     general: StoreRef | None = None,
     scales: Sequence[StoreRef] = (),
+    processes: Processes | None = None,
 ) -> BundleRef:
     """Train the recipe's network on the store's pairs; an interrupted run goes on from its last checkpoint.
 
-    Where the network does not beat the fitted linear filter on the validation images, the bundle is the filter's.
+    Where the network does not beat the fitted linear filter on the validation images, the bundle is the filter's. With several
+    processes the first one calls this, and the others `help_train`.
 
     Parameters
     ----------
@@ -36,16 +54,20 @@ def train(
     parent : bundle folder of the model whose weights training goes on from.
     general : general pairs under the same degradation, mixed into the batches of a warm start.
     scales : stores of the other scales in `training.scales`.
+    processes : those that train together.
 
     Raises
     ------
     StoreError
-        If a store has another scale, degradation or patch plan than the recipe, or a group of its test is trained on.
+        If a store has another scale, degradation or patch plan than the recipe.
     BundleError
         If the parent cannot be read, or is of another family or other sizes.
     """
     from sr_core.bundle import Bundle
     from sr_core.networks.precision import choose_precision, training_device
+    from sr_core.training import Processes
+
+    together = processes or Processes()
 
     device = training_device()
     precision = choose_precision(recipe.training.precision, device)
@@ -58,25 +80,51 @@ def train(
         inputs["scales"] = " ".join(ref.hash for ref in scales)
 
     def build(folder: Path) -> BundleRef:
-        return _build(folder, Pairs(store, general, tuple(scales)), parent, recipe, device, log)
+        work = _Work(Pairs(store, general, tuple(scales)), parent, recipe, device, folder)
+        return _build(together.agreed(work), log, together)
 
-    return workspace.once("train", VERSION, inputs, BundleRef, build, log, resumable=True)
+    made = workspace.once("train", VERSION, inputs, BundleRef, build, log, resumable=True)
+    together.agreed(None)  # nothing more to take part in
+    return made
 
 
-def _build(folder: Path, pairs: Pairs, parent_folder: Path | None, recipe: Recipe, device: str, log: Log) -> BundleRef:
-    from sr_core.bundle import Bundle, BundleCard, software
+def help_train(processes: Processes) -> None:
+    """Take part in what the first process trains, until it has a result; write nothing, and say nothing.
+
+    Raises
+    ------
+    ProcessError
+        If another process is gone.
+    """
+    while (work := processes.agreed(_nothing())) is not None:
+        with open_pairs(work.pairs, work.recipe, work.device, Silent(), work.parent is not None, processes.beside) as opened:
+            _trained(opened, work, Silent(), processes)
+
+
+def _nothing() -> _Work | None:
+    return None
+
+
+def _trained(opened: OpenPairs, work: _Work, log: Log, processes: Processes) -> Trained:
     from sr_core.operators import operator_from
     from sr_core.patches import whole_pairs
     from sr_core.training import Parent, train_model
 
-    parent = None if parent_folder is None else Parent.load(parent_folder)
-    with open_pairs(pairs, recipe, device, log, mixes=parent is not None) as opened:
-        store, reader = opened.store, opened.reader
-        operator = operator_from(store.operator)
-        trained = train_model(
-            reader, whole_pairs(store, "val"), recipe, operator, store.unit, folder / CHECKPOINTS, log, device=device,
-            parent=parent, mixture=opened.mixture,
-        )  # fmt: skip
+    store = opened.store
+    parent = None if work.parent is None else Parent.load(work.parent)
+    return train_model(
+        opened.reader, whole_pairs(store, "val"), work.recipe, operator_from(store.operator), store.unit, work.folder / CHECKPOINTS, log,
+        work.device, processes, parent, opened.mixture,
+    )  # fmt: skip
+
+
+def _build(work: _Work, log: Log, processes: Processes) -> BundleRef:
+    from sr_core.bundle import Bundle, BundleCard, software
+    from sr_core.operators import operator_from
+
+    folder, pairs, recipe = work.folder, work.pairs, work.recipe
+    with open_pairs(pairs, recipe, work.device, log, work.parent is not None, processes.beside) as opened:
+        trained, store, reader = _trained(opened, work, log, processes), opened.store, opened.reader
         card = BundleCard(
             descriptor=trained.net.descriptor,
             operator=store.operator,
@@ -90,12 +138,12 @@ def _build(folder: Path, pairs: Pairs, parent_folder: Path | None, recipe: Recip
             recipe=recipe,
             data=pairs.own.hash,
             data_summary="; ".join((f"{pairs.own.train_pairs} training pairs, {len(store.sources)} sources", *opened.words)),
-            parents=() if parent is None else (parent.weights,),
+            parents=() if work.parent is None else (Bundle.load(work.parent).weights_hash,),
             software=software(),
             licence="as the training data",
             credits=(),
             notes=trained.notes,
-            projection=operator.invertible,
+            projection=operator_from(store.operator).invertible,
             perceptual=trained.perceptual,
         )
     made = folder / "bundle"

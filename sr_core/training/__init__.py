@@ -5,6 +5,7 @@ from __future__ import annotations
 from sr_core.training.loop import Trained, train_model
 from sr_core.training.parent import Parent
 from sr_core.training.phases import phases
+from sr_core.training.processes import Processes, joined
 from sr_core.training.streams import stream
 
-__all__ = ["Parent", "Trained", "phases", "stream", "train_model"]
+__all__ = ["Parent", "Processes", "Trained", "joined", "phases", "stream", "train_model"]

@@ -46,19 +46,22 @@ class Crops:
         if not len(self._places):
             raise ShapeError("training images without a whole usable patch", f"{self.side} LR pixels a side", "Give larger images.")
 
-    def batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw a batch: LR (N, C, p, p) and HR (N, C, s p, s p), turned or mirrored; C = 1 if band-wise, and then int64 (N,) bands."""
+    def batch(self, generator: torch.Generator, size: int, part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a batch and cut a part of it.
+
+        Gives LR (N, C, p, p) and HR (N, C, s p, s p), turned or mirrored; C = 1 if band-wise, and then int64 (N,) bands.
+        """
         chosen = torch.randint(len(self._places), (size,), generator=generator)
         drawn = torch.randint(1 << 16, (size, 2), generator=generator)
         lows, highs, which = [], [], []
-        for (number, row, col), (band, turn) in zip(self._places[chosen].tolist(), drawn.tolist(), strict=True):
+        for (number, row, col), (band, turn) in zip(self._places[chosen[part]].tolist(), drawn[part].tolist(), strict=True):
             lr, hr, _, _ = self._pairs[number]
             bands = slice(band % len(lr), band % len(lr) + 1) if self._bandwise else slice(None)
             s, symmetry = self.scale, self._symmetries[turn % len(self._symmetries)]
             lows.append(dihedral(lr[bands, row : row + self.side, col : col + self.side], symmetry))
             highs.append(dihedral(hr[bands, s * row : s * (row + self.side), s * col : s * (col + self.side)], symmetry))
             which.append(band % len(lr))
-        return torch.stack(lows).float().to(self._device), torch.stack(highs).float().to(self._device), torch.tensor(which)
+        return torch.stack(lows).to(self._device), torch.stack(highs).to(self._device), torch.tensor(which)
 
 
 def _places(number: int, mask_lr: Tensor, mask_hr: Tensor, scale: int, side: int) -> Tensor:

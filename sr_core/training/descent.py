@@ -14,6 +14,7 @@ from sr_core.training.detail import detail
 from sr_core.training.ema import Average
 from sr_core.training.objectives import Objective
 from sr_core.training.optimisers import Optimiser
+from sr_core.training.out_of_memory import or_what_fits, refuse_batch
 from sr_core.training.phases import DescentPhase
 from sr_core.training.rates import LayerRates
 from sr_core.training.schedule import rate_share
@@ -77,6 +78,7 @@ class Descent:
         phase, log, progress = self._phase, self._task.log, start.progress
         self._detail = detail(progress.points, phase.curve)
         net.load_state_dict(start.part("net"))
+        self._task.compiled(net)
         shares = self._rates.shares if self._rates is not None else None
         optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate, shares)
         average = Average(net, phase.ema_decay)
@@ -94,13 +96,9 @@ class Descent:
             if self._rates is not None:
                 self._rates.at(step)
             share = rate_share(step, phase.steps, phase.warmup_steps, phase.final_rate_share) * 0.5**progress.slowed
-            loss = self._objective(net, generator, phase.batch, share)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = optimiser.clip(phase.clip_norm)
-            optimiser.step(share)
+            loss, norm = self._step(net, optimiser, generator, share)
             average.update(step)
-            sums += torch.stack([loss.detach().double(), norm.double(), sums.new_ones(())])
+            sums += torch.stack([loss.double(), norm.double(), sums.new_ones(())])
 
             progress = progress.model_copy(update={"step": step + 1})
             if self._due(phase.log_every, progress):
@@ -108,13 +106,31 @@ class Descent:
                 progress = self._noted(progress, {**self._averages(sums, phase.rate * share), **self._told()})
                 sums.zero_()
             if self._judge is not None and self._due(phase.validate_every, progress):
-                progress = self._noted(progress, self._judge(_averaged(net, average), progress.step))
+                progress = self._noted(progress, self._task.processes.agreed(self._judged(net, average, progress.step)))
             if self._due(phase.checkpoint_every, progress):
                 check_finite(sums, step + 1)
                 self._checkpoints.save(Checkpoint(progress, self._state(net, optimiser, average, generator, sums, start)))
         log.progress(phase.words, phase.steps, phase.steps, self._detail)
         average.copy_to(net)
         return progress
+
+    def _step(self, net: SRNet, optimiser: Optimiser, generator: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
+        """Make a step; give the loss of the global batch, and the norm that its gradient had."""
+        phase, task = self._phase, self._task
+
+        def step() -> tuple[Tensor, Tensor]:
+            loss = self._objective(net, generator, phase.batch, share)
+            optimiser.zero_grad()
+            loss = task.processes.backward(loss, phase.batch, optimiser.parameters())
+            norm = optimiser.clip(phase.clip_norm)
+            optimiser.step(share)
+            return loss, norm
+
+        return or_what_fits(step, lambda: refuse_batch(task, self._objective, net, optimiser, generator, phase.batch))
+
+    def _judged(self, net: SRNet, average: Average, step: int) -> dict[str, float]:
+        """Judge the averaged network, in the process that speaks."""
+        return self._judge(_averaged(net, average), step) if self._judge is not None and self._task.processes.first else {}
 
     def _due(self, every: int, progress: Progress) -> bool:
         return every > 0 and (progress.step % every == 0 or progress.step == self._phase.steps)

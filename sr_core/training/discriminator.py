@@ -63,9 +63,9 @@ class Discriminator(nn.Module):
         """
         if min(x.shape[-2:]) < LEAST:
             raise ShapeError(f"patches of {tuple(x.shape[-2:])}", f"at least {LEAST} x {LEAST} HR pixels", "Set a larger patches.size.")
-        features: list[Tensor] = []
+        kind, features = x.dtype, list[Tensor]()
         for layer in self.layers:
             x = functional.leaky_relu(layer(x), SLOPE)
             features.append(x)
         logits: Tensor = self.judge(x.mean(dim=(2, 3)))
-        return logits[:, 0].float(), features[1:]
+        return logits[:, 0].to(kind), features[1:]

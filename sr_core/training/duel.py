@@ -70,13 +70,15 @@ class AdversarialObjective:
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch, let the discriminator step on it, and give the network's loss."""
-        drawn = self._task.lr_batch(generator, batch)
+        processes = self._task.processes
+        drawn = self._task.lr_batch(generator, batch, processes.part(batch))
         fake, real = self._made(net, drawn), self._task.normalised(drawn.x)
         figures = dict.fromkeys(FIGURES, real.new_zeros(()))
-        real_logits, real_features = self._discriminator_step(real, fake.detach(), share, figures)
+        real_logits, real_features = self._discriminator_step(real, fake.detach(), batch, share, figures)
         terms = self._terms(fake, real, drawn, real_logits, real_features)
         weights = self._plan.terms.model_dump()
-        self._sums += torch.stack([{**figures, **terms}[name].detach().double() for name in FIGURES] + [self._sums.new_ones(())])
+        own = torch.stack([{**figures, **terms}[name].detach().double() for name in FIGURES] + [self._sums.new_ones(())])
+        self._sums += processes.summed(own * processes.share(batch))
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
 
     def figures(self) -> dict[str, float]:
@@ -110,31 +112,34 @@ class AdversarialObjective:
         return tuple(name for name in TERMS if weights[name] > 0 and (name != "consistency" or self._measured))
 
     def _made(self, net: SRNet, batch: LrBatch) -> Tensor:
-        """Give the mean in normalised units, float32."""
+        """Give the mean in normalised units."""
         y = self._task.normalised(batch.y)
         with torch.no_grad():
             base = net.base(y)
         with self._task.autocast():
             residual = net.residual(y)
-        return base + self._residual * residual.float()
+        return base + self._residual * residual.to(base.dtype)
 
-    def _discriminator_step(self, real: Tensor, fake: Tensor, share: float, figures: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _discriminator_step(
+        self, real: Tensor, fake: Tensor, batch: int, share: float, figures: dict[str, Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        processes = self._task.processes
         self.discriminator.requires_grad_(True)
         with self._task.autocast():
             real_logits, real_features = self.discriminator(real)
             fake_logits, _ = self.discriminator(fake)
-        loss = self._game.discriminator(real_logits, fake_logits)
+        loss = self._game.discriminator(real_logits, fake_logits, processes.mean)
         self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = processes.backward(loss, batch, self._optimiser.parameters())
         self._optimiser.clip(self._task.recipe.training.clip_norm)
         self._optimiser.step(share)
-        right = accuracy(real_logits.detach(), fake_logits.detach(), self._game.relativistic)
-        figures.update(discriminator_loss=loss.detach(), accuracy_real=right[0], accuracy_fake=right[1])
+        right = accuracy(real_logits.detach(), fake_logits.detach(), self._game.relativistic, processes.mean)
+        figures.update(discriminator_loss=loss, accuracy_real=right[0], accuracy_fake=right[1])
         return real_logits.detach(), [feature.detach() for feature in real_features]
 
     def _terms(self, fake: Tensor, real: Tensor, batch: LrBatch, real_logits: Tensor, real_features: list[Tensor]) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)
-        wanted = self._wanted()
+        wanted, mean = self._wanted(), self._task.processes.mean
         made: dict[str, Tensor] = {}
         if {"adversarial", "matching", "texture"} & set(wanted):
             with self._task.autocast():
@@ -150,15 +155,15 @@ class AdversarialObjective:
                 case "consistency":
                     made[name] = self._inconsistency(fake, batch)
                 case "adversarial":
-                    made[name] = self._game.generator(real_logits, logits)
+                    made[name] = self._game.generator(real_logits, logits, mean)
                 case "matching":
-                    made[name] = matching(features, real_features)
+                    made[name] = matching(features, real_features, mean)
                 case "texture":
-                    made[name] = texture(features, real_features)
+                    made[name] = texture(features, real_features, mean)
                 case "content":
                     made[name] = self._far_in_content(fake, real)
                 case "variation":
-                    made[name] = total_variation(fake) / total_variation(real).clamp_min(1e-8)
+                    made[name] = total_variation(fake) / mean(total_variation(real)[None]).clamp_min(1e-8)
         return made
 
     def _content_loss(self) -> ContentLoss:
@@ -178,7 +183,7 @@ class AdversarialObjective:
             with torch.no_grad():
                 truth = self._content.features(real).float()
             made = self._content.features(fake).float()
-        return l2(made, truth) / truth.square().mean().clamp_min(1e-8)
+        return l2(made, truth) / self._task.processes.mean(truth.square()).clamp_min(1e-8)
 
     def _inconsistency(self, fake: Tensor, batch: LrBatch) -> Tensor:
         """Give |A x - y| where A sees nothing beyond the patch, each sample under its own band's operator."""

@@ -20,15 +20,17 @@ from sr_core.errors import RecipeError, ShapeError
 from sr_core.log import Log
 from sr_core.networks import SRNet, fit, fit_energy
 from sr_core.operators import Operator
-from sr_core.patches import MemoryReader, Mixture
+from sr_core.patches import Mixture, Reader
 from sr_core.recipe import Recipe
 from sr_core.training.adversarial import against_discriminator
 from sr_core.training.descent import Descent
 from sr_core.training.objectives import PixelObjective, SpreadObjective, residual_size
 from sr_core.training.parent import Parent
 from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.processes import Processes
 from sr_core.training.rates import LayerRates
 from sr_core.training.seams import filtered, following, named, noted
+from sr_core.training.shared import SharedCheckpoints
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
 from sr_core.training.task import Task, WholePair
 from sr_core.training.validation import Validation
@@ -61,7 +63,7 @@ class Trained:
 
 
 def train_model(
-    store_train: MemoryReader,
+    store_train: Reader,
     val: Sequence[WholePair],
     recipe: Recipe,
     operator: Operator,
@@ -69,10 +71,11 @@ def train_model(
     folder: Path,
     log: Log,
     device: str = "cpu",
+    processes: Processes | None = None,
     parent: Parent | None = None,
     mixture: Mixture | None = None,
 ) -> Trained:
-    """Train a recipe's network.
+    """Train a recipe's network; with several processes each calls this, and all give the same.
 
     Parameters
     ----------
@@ -84,6 +87,7 @@ def train_model(
     folder : keeps the checkpoints; what an interrupted run left there is taken up.
     log : receives progress, metrics and sentences.
     device : "cpu", "cuda" or "cuda:<n>".
+    processes : those that train together; only the first uses `folder`, and only its log should speak.
     parent : the model whose weights training goes on from; None: from the start.
     mixture : what the pixel phase draws its batches from, `store_train` among it; None: from `store_train` alone.
 
@@ -94,7 +98,9 @@ def train_model(
     BundleError
         If the parent is of another family or other sizes.
     RecipeError
-        If training diverges twice, or an adversarial phase goes wrong twice.
+        If training diverges twice, or an adversarial phase goes wrong twice; if a batch does not fit the memory.
+    ProcessError
+        If another process is gone.
     WorkspaceError
         If a checkpoint cannot be written.
     """
@@ -104,21 +110,24 @@ def train_model(
         raise RecipeError(
             "a parent for network.family linear", "a family that goes on from weights", "The filter is solved anew: leave it out."
         )
-    task = Task(store_train, tuple(val), recipe, operator, device, log, parent, mixture)
-    checkpoints = CheckpointFolder(folder, log)
+    if recipe.training.compile and torch.device(device).type != "cuda":
+        raise RecipeError(f"training.compile on {device}", "a CUDA device", "Leave it out: on a CPU it gains nothing.")
+    task = Task(store_train, tuple(val), recipe, operator, device, log, processes or Processes(), parent, mixture)
+    checkpoints = SharedCheckpoints(folder, log, task.processes)
     checkpoint = _taken_up(task, checkpoints) or _nothing(task)
 
     plan = phases(recipe)
     while checkpoint.progress.phase < len(plan):
         phase = plan[checkpoint.progress.phase]
         if isinstance(phase, LinearPhase):
-            checkpoint = _linear(task, phase, checkpoint)
+            checkpoint = _linear(task, phase, checkpoint) if task.processes.first else checkpoint
         elif phase.kind == "pixel":
             checkpoint = _pixel(task, phase, checkpoint, checkpoints, unit)
         elif phase.kind == "adversarial":
             checkpoint = against_discriminator(task, phase, checkpoint, checkpoints)
         else:
             checkpoint = _spread(task, phase, checkpoint, checkpoints)
+        checkpoint = checkpoints.settled(checkpoint)
         checkpoints.save(checkpoint)
 
     progress = checkpoint.progress

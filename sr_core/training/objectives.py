@@ -22,7 +22,7 @@ class Objective(Protocol):
         """Name the parameters that move."""
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
-        """Draw a batch and give its loss, a scalar float32 tensor; `share` of the peak rate is for what it steps itself."""
+        """Draw a batch and give the loss of this process's part, a scalar tensor; `share` of the peak rate is for what it steps itself."""
 
     def figures(self) -> dict[str, float]:
         """Give what else is worth logging, by name, as means since the last call."""
@@ -94,11 +94,11 @@ class PixelObjective(Forgetful):
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss: about 1 for a network that adds nothing (L1)."""
-        y, x = self._task.pixel_batch(generator, batch)
+        y, x = self._task.pixel_batch(generator, batch, self._task.processes.part(batch))
         target = _true_residual(self._task, net, y, x) / self.size
         with self._task.autocast():
             residual = net.residual_of_upscaled(y) if self._task.upscaled else net.residual(y)
-        return self._loss(residual.float(), target)
+        return self._loss(residual.to(target.dtype), target)
 
     def deliver(self, net: SRNet) -> None:
         """Turn a network that gives residuals of size 1 into one that gives them in normalised units, in place."""
@@ -138,12 +138,12 @@ class SpreadObjective(Forgetful):
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss, in units of the mean error squared."""
-        drawn = self._task.lr_batch(generator, batch)
+        drawn = self._task.lr_batch(generator, batch, self._task.processes.part(batch))
         with self._task.autocast():
             mean, spread = net.forward_spread(self._task.normalised(drawn.y))
         error = self._error(mean.detach(), drawn)
         inside = self._task.interior(error)
-        return magnitude(spread.float()[..., *inside] / self.size, error[..., *inside] / self.size)
+        return magnitude(spread.to(error.dtype)[..., *inside] / self.size, error[..., *inside] / self.size)
 
     def _mean(self, net: SRNet, batch: LrBatch) -> Tensor:
         with self._task.autocast():
@@ -152,5 +152,5 @@ class SpreadObjective(Forgetful):
 
     def _error(self, mean: Tensor, batch: LrBatch) -> Tensor:
         """Give (x - z) in normalised units, from a normalised mean and a batch in physical units."""
-        delivered = self._task.delivered(mean.float() * self._task.std + self._task.mean, batch)
+        delivered = self._task.delivered(mean.to(batch.x.dtype) * self._task.std + self._task.mean, batch)
         return (batch.x - delivered) / self._task.std

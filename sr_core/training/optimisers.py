@@ -60,12 +60,12 @@ class Optimiser:
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
-        for parameter in self._parameters():
+        for parameter in self.parameters():
             parameter.grad = None
 
     def clip(self, norm: float) -> Tensor:
         """Scale the gradients down to a joint norm of at most `norm`; give the norm that they had."""
-        return nn.utils.clip_grad_norm_(self._parameters(), norm)
+        return nn.utils.clip_grad_norm_(self.parameters(), norm)
 
     def step(self, share: float) -> None:
         """Make a step at a share of the peak rate."""
@@ -105,7 +105,8 @@ class Optimiser:
         if left:
             raise StoreError(f"optimiser state of {sorted(left)[0]}", "a parameter of this network", AGAIN)
 
-    def _parameters(self) -> list[nn.Parameter]:
+    def parameters(self) -> list[nn.Parameter]:
+        """Give the parameters that are stepped."""
         return [*self._plain.values(), *(weight for weight, _ in self._views.values())]
 
     def _slots(self) -> list[tuple[str, Tensor, torch.optim.Optimizer]]:

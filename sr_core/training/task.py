@@ -19,14 +19,16 @@ from sr_core.networks import Descriptor, SRNet, build, linear_descriptor
 from sr_core.networks.precision import choose_precision
 from sr_core.networks.transfer import Transfer, comparable, transfer
 from sr_core.operators import Operator
-from sr_core.patches import MemoryReader, Mixture, whole_pairs
+from sr_core.patches import Mixture, Reader, each_pair
 from sr_core.recipe import Recipe
 from sr_core.records import Digest
 from sr_core.training.crops import Crops
 from sr_core.training.parent import Parent
+from sr_core.training.processes import Processes
 from sr_core.training.streams import stream
 
 VERSION = 1  # of what a checkpoint means
+ALL = slice(None)
 RESPONSE = 1e-2  # share of its peak at which the projection's response counts as gone, for the margin of a patch
 
 WholePair = tuple[Tensor, Tensor, Tensor, Tensor]  # LR (C, h, w), HR (C, s h, s w), their masks (h, w), (s h, s w)
@@ -49,16 +51,18 @@ class Task:
     reader : training patches; val : whole validation images; both in the physical unit.
     recipe, operator : what is wanted, and the degradation of the pairs.
     device : where it runs; log : who is told.
+    processes : those that train together; each takes its part of a batch.
     parent : what a warm start goes on from, or None. Its normalisation is kept where its unit and valid range are the reader's.
     mixture : where the pixel phase draws its batches, if not from the reader alone; in the reader's unit.
     """
 
-    reader: MemoryReader
+    reader: Reader
     val: Sequence[WholePair]
     recipe: Recipe
     operator: Operator
     device: str
     log: Log
+    processes: Processes = field(default_factory=Processes)
     parent: Parent | None = None
     mixture: Mixture | None = None
     mean: float = field(init=False)
@@ -118,6 +122,12 @@ class Task:
             return None
         return copy.deepcopy(parent.net).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
+    def compiled(self, net: SRNet) -> None:
+        """Have trunk and tail compiled where the recipe says so, in place: their names and weights stay. Not yet measured on a GPU."""
+        for part in (net.trunk, net.tail):
+            if part is not None and self.recipe.training.compile:
+                part.compile()
+
     def stream(self, *names: str) -> torch.Generator:
         """Give a named random stream of the recipe's seed."""
         return stream(self.recipe.seed, *names)
@@ -129,25 +139,25 @@ class Task:
 
     def normalised(self, x: Tensor) -> Tensor:
         """Turn pixels (..., C, H, W) from physical units into the network's, on its device; a batch has its channels last."""
-        scaled = (x.float().to(self.device) - self.mean) / self.std
+        scaled = (x.to(self.device) - self.mean) / self.std
         return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
 
-    def pixel_batch(self, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
-        """Draw patches for the pixel phase, on the store's grid, normalised."""
-        y, x = (self.mixture or self.reader).batch(generator, size)
+    def pixel_batch(self, generator: torch.Generator, size: int, part: slice = ALL) -> tuple[Tensor, Tensor]:
+        """Draw patches for the pixel phase, on the store's grid, normalised; give a part of them."""
+        y, x = (self.mixture or self.reader).batch(generator, size, part=part)
         return self.normalised(y), self.normalised(x)
 
-    def training_pairs(self) -> list[WholePair]:
-        """Read the whole training images."""
-        return whole_pairs(self.reader.store, "train")
+    def training_pairs(self) -> Iterator[WholePair]:
+        """Read the whole training images, one at a time."""
+        return each_pair(self.reader.store, "train")
 
-    def lr_batch(self, generator: torch.Generator, size: int) -> LrBatch:
-        """Draw LR patches with their HR patches, in physical units, whatever the grid of the store."""
+    def lr_batch(self, generator: torch.Generator, size: int, part: slice = ALL) -> LrBatch:
+        """Draw LR patches with their HR patches, in physical units, whatever the grid of the store; give a part of them."""
         if self.upscaled:
-            y, x, bands = self._crops.batch(generator, size)
+            y, x, bands = self._crops.batch(generator, size, part)
         else:
-            bands = self.reader.next_bands(generator, size)
-            y, x = self.reader.batch(generator, size)
+            bands = self.reader.next_bands(generator, size)[part]
+            y, x = self.reader.batch(generator, size, part=part)
         different = self.operator.bands if self.recipe.network.bands == "band-wise" else None
         return LrBatch(y, x, bands % different if different else None)
 
@@ -193,7 +203,7 @@ class Task:
     def _crops(self) -> Crops:
         bandwise = self.recipe.network.bands == "band-wise"
         return Crops(
-            self.training_pairs(), self.operator.scale[0], self.recipe.patches.size, bandwise, self.device, self.reader.symmetries
+            list(self.training_pairs()), self.operator.scale[0], self.recipe.patches.size, bandwise, self.device, self.reader.symmetries
         )  # fmt: skip
 
     def _descriptor(self, spread: bool) -> Descriptor:

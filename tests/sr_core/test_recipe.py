@@ -82,7 +82,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
         "network.base": "operator", "network.linear_taps": 7, "training.loss": "l2", "training.steps": 1, "training.batch": 1,
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
-        "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
+        "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32", "training.compile": True,
         "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1, "training.scales": "2,3",
         "adaptation.general_share": 0.3, "adaptation.head": 0.0, "adaptation.body": 0.5, "adaptation.tail": 0.5,
         "adaptation.layer_decay": 0.9, "adaptation.thaw_after": 5,

@@ -255,7 +255,7 @@ def test_memory_that_is_not_there_is_refused_with_what_would_fit(sr: Sr, tmp_pat
 
 def test_what_the_machine_has_left_is_the_limit(sr: Sr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiff(tmp_path / "a.tif")
-    monkeypatch.setattr("flows.machine.available_memory", lambda: -(1 << 40))
+    monkeypatch.setattr("sr_core.memory.available_memory", lambda: -(1 << 40))
     result = sr("satellite", "a.tif", "--out", "o.tif")
     assert result.exit_code == 2 and "what this machine has left" in result.stderr
 

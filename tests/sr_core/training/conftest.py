@@ -113,6 +113,11 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path, make_operator("bicubic", 2))
 
 
+@pytest.fixture(scope="module")
+def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return World(tmp_path_factory.mktemp("world"), make_operator("bicubic", 2))
+
+
 @pytest.fixture
 def listen() -> Callable[..., Listener]:
     return Listener

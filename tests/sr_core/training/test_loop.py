@@ -192,8 +192,8 @@ class Poisoned(MemoryReader):
 
     first, times, batches = 0, 0, 0
 
-    def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[Tensor, Tensor]:
-        lr, hr = super().batch(generator, size, augment)
+    def batch(self, generator: torch.Generator, size: int, augment: bool = True, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        lr, hr = super().batch(generator, size, augment, part)
         self.batches += 1
         if self.first <= self.batches < self.first + self.times:
             hr[0, 0, 0, 0] = float("nan")

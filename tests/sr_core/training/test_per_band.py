@@ -67,8 +67,8 @@ def test_crops_turn_only_as_the_degradation_allows(world: Any) -> None:
     recipe = world.recipe(patches__grid="hr", patches__size=24, network__family="srcnn")
     task = Task(world.reader(recipe), (), recipe, world.operator, "cpu", world.listener)
     assert len(task.reader.symmetries) == 4  # quarter turns would swap rows and columns
-    batch = task.lr_batch(torch.Generator().manual_seed(1), 12)
+    batch = task.lr_batch(torch.Generator().manual_seed(1), 12, slice(None))
     left = task.operator.residual(batch.x.double(), batch.y.double())[..., 2:-2, 2:-2]
     assert float(left.abs().max()) < 1e-4  # within the quantisation of both
-    free = Crops(task.training_pairs(), 2, 24, True, "cpu").batch(torch.Generator().manual_seed(1), 12)
+    free = Crops(list(task.training_pairs()), 2, 24, True, "cpu").batch(torch.Generator().manual_seed(1), 12, slice(None))
     assert float(task.operator.residual(free[1].double(), free[0].double())[..., 2:-2, 2:-2].abs().max()) > 1e-2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.machine import available_memory
+from sr_core.memory import available_memory
 
 GB = 1 << 30
 
