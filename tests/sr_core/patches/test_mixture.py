@@ -77,3 +77,16 @@ def test_what_cannot_stand_in_one_batch_is_refused(reader) -> None:
         Mixture(reader(3), [Part(reader(4), 1.0)])
     with pytest.raises(StoreError, match="patches of 2 bands beside patches of 3"):
         Mixture(reader(5, bandwise=False), [Part(reader(6, bands=2, bandwise=False), 0.5)])
+
+
+@pytest.mark.parametrize("cuts", [(0, 4, 8), (0, 1, 7, 8), (0, 3, 5, 8)])
+def test_parts_of_a_batch_are_the_batch(reader, cuts: tuple[int, ...]) -> None:
+    mixture = Mixture(reader(1), [Part(reader(2), 0.3, gain=2.0), Part(reader(3), 0.3, offset=1.0)])
+    after = seeded()
+    whole = mixture.batch(after, 8)
+    parts = []
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        generator = seeded()
+        parts.append(mixture.batch(generator, 8, part=slice(start, stop)))
+        assert torch.equal(generator.get_state(), after.get_state()), "every process goes on alike"
+    assert all(torch.equal(torch.cat([part[n] for part in parts]), whole[n]) for n in (0, 1))

@@ -126,9 +126,9 @@ def test_general_patches_are_mixed_into_the_pixel_phase_only(world: Any, train: 
     drawn: list[int] = []
 
     class Counting(MemoryReader):
-        def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        def batch(self, generator: torch.Generator, size: int, *more: Any, **named: Any) -> tuple[torch.Tensor, torch.Tensor]:
             drawn.append(size)
-            return super().batch(generator, size, augment)
+            return super().batch(generator, size, *more, **named)
 
     general = Counting(world.store(recipe), "train", True)
     mixture = Mixture(world.reader(recipe), [Part(general, 0.5)])
