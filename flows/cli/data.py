@@ -120,6 +120,9 @@ def train(
 ) -> None:
     """Train a model; an interrupted training goes on from its last checkpoint.
 
+    Training ends after training.steps, or training.epochs, or a budget: training.minutes or training.cpu_minutes; the first that is
+    reached. training.target_db ends it earlier. SIGTERM and Ctrl-C write a checkpoint first.
+
     The result is not registered: sr run does that, once the gate has passed it.
 
     Settings, with --set: scale, operator, seed, data_range, patches.size, patches.stride, network.family (edsr, srcnn,

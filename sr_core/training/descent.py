@@ -10,12 +10,14 @@ from torch import Tensor
 
 from sr_core.bundle import CurvePoint
 from sr_core.networks import SRNet
+from sr_core.training.clock import Spent, Stopwatch
 from sr_core.training.ema import Average
+from sr_core.training.limits import ended_early, expected_steps, is_over, is_timed, share_of_rate
 from sr_core.training.objectives import Objective
 from sr_core.training.optimisers import Optimiser
 from sr_core.training.phases import DescentPhase
-from sr_core.training.schedule import rate_share
-from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
+from sr_core.training.seams import noted
+from sr_core.training.state import Checkpoint, CheckpointFolder, Progress, restoring
 from sr_core.training.task import Task
 from sr_core.training.tripwires import ROLLBACKS, Diverged, check_finite, stopped
 
@@ -50,6 +52,7 @@ class Descent:
     ) -> None:
         self._task, self._phase, self._objective = task, phase, objective
         self._judge, self._checkpoints, self._origin, self._watch = judge, checkpoints, origin, watch
+        self._stopwatch: Stopwatch | None = None  # only where a budget may end the phase
 
     def run(self, net: SRNet, start: Checkpoint) -> Progress:
         """Make the phase's remaining steps; `net` then holds the averaged weights.
@@ -58,10 +61,18 @@ class Descent:
         ------
         RecipeError
             If training diverges, or goes wrong, again after it was rolled back.
+        UnusableCheckpoint
+            If `start` lacks what its step needs.
+        Interrupted
+            If a signal asked for it; a checkpoint of the step is written.
         """
+        if is_timed(self._phase):
+            self._stopwatch = Stopwatch(self._task.clock, start.progress.spent or Spent())
         while True:
             try:
-                return self._steps(net, start)
+                progress = self._steps(net, start)
+                early = ended_early(self._phase, progress)
+                return progress if early is None else noted(self._task, progress, early)
             except Diverged as fault:
                 if start.progress.slowed >= ROLLBACKS:
                     raise stopped(fault, self._phase.words, self._phase.rate) from fault
@@ -69,21 +80,23 @@ class Descent:
 
     def _steps(self, net: SRNet, start: Checkpoint) -> Progress:
         phase, log, progress = self._phase, self._task.log, start.progress
-        net.load_state_dict(start.part("net"))
-        optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate)
-        average = Average(net, phase.ema_decay)
-        generator = self._task.stream("patches", phase.kind)
-        self._objective.restore(start.part("objective"))
-        sums = torch.zeros(3, dtype=torch.float64, device=self._task.device)  # of losses, of gradient norms, of ones
-        if progress.step:
-            optimiser.restore(start.part("optimiser"))
-            average.restore(start.part("average"))
-            generator.set_state(start.tensors["generator"])
-            sums.copy_(start.tensors["sums"])
+        with restoring(start):
+            net.load_state_dict(start.part("net"))
+            optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate)
+            average = Average(net, phase.ema_decay)
+            generator = self._task.stream("patches", phase.kind)
+            self._objective.restore(start.part("objective"))
+            sums = torch.zeros(3, dtype=torch.float64, device=self._task.device)  # of losses, of gradient norms, of ones
+            if progress.step:
+                optimiser.restore(start.part("optimiser"))
+                average.restore(start.part("average"))
+                generator.set_state(start.tensors["generator"])
+                sums.copy_(start.tensors["sums"])
 
-        for step in range(progress.step, phase.steps):
-            log.progress(phase.words, step, phase.steps)
-            share = rate_share(step, phase.steps, phase.warmup_steps, phase.final_rate_share) * 0.5**progress.slowed
+        while not is_over(phase, progress):
+            step = progress.step
+            log.progress(phase.words, step, expected_steps(phase, progress))
+            share = share_of_rate(phase, progress) * 0.5**progress.slowed
             loss = self._objective(net, generator, phase.batch, share)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -92,22 +105,28 @@ class Descent:
             average.update(step)
             sums += torch.stack([loss.detach().double(), norm.double(), sums.new_ones(())])
 
-            progress = progress.model_copy(update={"step": step + 1})
+            progress = self._timed(progress.model_copy(update={"step": step + 1}))
             if self._due(phase.log_every, progress):
                 check_finite(sums, step + 1)
                 progress = self._noted(progress, {**self._averages(sums, phase.rate * share), **self._told()})
                 sums.zero_()
             if self._judge is not None and self._due(phase.validate_every, progress):
                 progress = self._noted(progress, self._judge(_averaged(net, average)))
-            if self._due(phase.checkpoint_every, progress):
+            progress = self._timed(progress)
+            if self._due(phase.checkpoint_every, progress) or self._task.interrupts.received is not None:
                 check_finite(sums, step + 1)
                 self._checkpoints.save(Checkpoint(progress, self._state(net, optimiser, average, generator, sums, start)))
-        log.progress(phase.words, phase.steps, phase.steps)
+                self._task.interrupts.check(phase.words, progress.step)
+        log.progress(phase.words, progress.step, progress.step)
         average.copy_to(net)
         return progress
 
+    def _timed(self, progress: Progress) -> Progress:
+        """Put down the time that is used, where it decides anything."""
+        return progress if self._stopwatch is None else progress.model_copy(update={"spent": self._stopwatch.spent()})
+
     def _due(self, every: int, progress: Progress) -> bool:
-        return every > 0 and (progress.step % every == 0 or progress.step == self._phase.steps)
+        return every > 0 and (progress.step % every == 0 or is_over(self._phase, progress))
 
     def _averages(self, sums: Tensor, rate: float) -> dict[str, float]:
         loss, norm, count = sums.tolist()
@@ -137,7 +156,7 @@ class Descent:
         )
         self._task.log.say(sentence)
         update = {"slowed": good.progress.slowed + 1, "notes": (*good.progress.notes, sentence)}
-        slower = Checkpoint(good.progress.model_copy(update=update), good.tensors)
+        slower = Checkpoint(self._timed(good.progress).model_copy(update=update), good.tensors)
         self._checkpoints.save(slower)
         return slower
 

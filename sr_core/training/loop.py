@@ -22,12 +22,14 @@ from sr_core.operators import Operator
 from sr_core.patches import MemoryReader
 from sr_core.recipe import Recipe
 from sr_core.training.adversarial import against_discriminator
+from sr_core.training.clock import Clock, SystemClock
 from sr_core.training.descent import Descent
 from sr_core.training.objectives import PixelObjective, SpreadObjective
-from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.phases import DescentPhase, LinearPhase, Phase, phases
 from sr_core.training.seams import filtered, following, named, noted
-from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
+from sr_core.training.state import Checkpoint, CheckpointFolder, Progress, UnusableCheckpoint, restoring
 from sr_core.training.task import Task, WholePair
+from sr_core.training.tripwires import check_collapse
 from sr_core.training.validation import Validation
 
 
@@ -66,6 +68,7 @@ def train_model(
     folder: Path,
     log: Log,
     device: str = "cpu",
+    clock: Clock | None = None,
 ) -> Trained:
     """Train a recipe's network.
 
@@ -73,55 +76,83 @@ def train_model(
     ----------
     store_train : training patches in the physical unit.
     val : whole validation images (LR, HR and their masks); they decide between network and linear filter.
-    recipe : all settings; its phases are `phases(recipe)`.
+    recipe : all settings; its phases are `phases(recipe, len(store_train))`.
     operator : the degradation that made the pairs.
     unit : the pixels' physical unit, for sentences.
     folder : keeps the checkpoints; what an interrupted run left there is taken up.
     log : receives progress, metrics and sentences.
     device : "cpu", "cuda" or "cuda:<n>".
+    clock : what budgets are measured by; None: the machine's.
 
     Raises
     ------
     ShapeError
         If there are no training patches, or none large enough for the linear filter.
     RecipeError
-        If training diverges twice, or an adversarial phase goes wrong twice.
+        If training diverges, or a phase goes wrong, twice.
+    InputError
+        If the training patches hold nothing to learn from.
+    Interrupted
+        After SIGTERM or SIGINT (in the main thread), once a checkpoint is written.
     WorkspaceError
         If a checkpoint cannot be written.
     """
     if len(store_train) == 0:
         raise ShapeError("no training patches", "at least one", "Give more or larger training images, or smaller patches.")
-    task = Task(store_train, tuple(val), recipe, operator, device, log)
-    checkpoints = CheckpointFolder(folder, log)
-    checkpoint = _taken_up(task, checkpoints) or _nothing(task)
+    task = Task(store_train, tuple(val), recipe, operator, device, log, clock or SystemClock())
+    if recipe.training.target_db is not None and not val:
+        log.say("training.target_db has no validation images to be measured on: training ends by its other limits.")
+    with task.interrupts:
+        return _delivered(task, _walked(task, CheckpointFolder(folder, log), unit))
 
-    plan = phases(recipe)
+
+def _walked(task: Task, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
+    """Walk all phases from where an earlier run was; give the last checkpoint."""
+    plan = phases(task.recipe, len(task.reader))
+    checkpoint = taken = _taken_up(task, checkpoints)
     while checkpoint.progress.phase < len(plan):
-        phase = plan[checkpoint.progress.phase]
-        if isinstance(phase, LinearPhase):
-            checkpoint = _linear(task, phase, checkpoint)
-        elif phase.kind == "pixel":
-            checkpoint = _pixel(task, phase, checkpoint, checkpoints, unit)
-        elif phase.kind == "adversarial":
-            checkpoint = against_discriminator(task, phase, checkpoint, checkpoints)
-        else:
-            checkpoint = _spread(task, phase, checkpoint, checkpoints)
+        try:
+            checkpoint = _through(task, plan[checkpoint.progress.phase], checkpoint, checkpoints, unit)
+        except UnusableCheckpoint as error:
+            if checkpoint is not taken or not checkpoint.tensors:
+                raise
+            task.log.say(f"A checkpoint cannot be used: {error}")
+            checkpoints.drop()
+            checkpoint = taken = _taken_up(task, checkpoints)
+            continue
         checkpoints.save(checkpoint)
+        following_phase = checkpoint.progress.phase
+        task.interrupts.check(plan[following_phase].words if following_phase < len(plan) else "all phases are done", 0)
+    return checkpoint
 
+
+def _through(task: Task, phase: Phase, checkpoint: Checkpoint, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
+    """Walk one phase."""
+    if isinstance(phase, LinearPhase):
+        return _linear(task, phase, checkpoint)
+    if phase.kind == "pixel":
+        return _pixel(task, phase, checkpoint, checkpoints, unit)
+    if phase.kind == "adversarial":
+        return against_discriminator(task, phase, checkpoint, checkpoints)
+    return _spread(task, phase, checkpoint, checkpoints)
+
+
+def _delivered(task: Task, checkpoint: Checkpoint) -> Trained:
     progress = checkpoint.progress
     net = task.network(progress.family, spread=True)
-    net.load_state_dict(checkpoint.part("net"))
+    with restoring(checkpoint):
+        net.load_state_dict(checkpoint.part("net"))
     net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     net.requires_grad_(False)
     curve, scores = Curve(points=progress.points), dict(progress.scores)
     return Trained(net.eval(), task.mean, task.std, curve, progress.notes, progress.family, scores, progress.perceptual)
 
 
-def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint | None:
+def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint:
     found = checkpoints.load(task.fingerprint)
     if found is None:
-        return None
-    plan, progress = phases(task.recipe), found.progress
+        return Checkpoint(Progress(fingerprint=task.fingerprint, phase=0, step=0, family=task.recipe.network.family), {})
+    plan, progress = phases(task.recipe, len(task.reader)), found.progress
     where = f"{plan[progress.phase].words}, step {progress.step}" if progress.phase < len(plan) else "all phases are done"
     task.log.say(f"Training goes on from a checkpoint ({where}).")
     for point in progress.points:  # the log of this run is then whole, each point once
@@ -129,18 +160,12 @@ def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint | None:
     return found
 
 
-def _nothing(task: Task) -> Checkpoint:
-    return Checkpoint(Progress(fingerprint=task.fingerprint, phase=0, step=0, family=task.recipe.network.family), {})
-
-
 def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
     """Solve the linear filter, and put it under the network that comes next."""
     task.log.progress(phase.words, 0, 1)
     weights = fit(task.training_pairs(), task.operator, task.recipe.network.linear_taps)
     task.log.progress(phase.words, 1, 1)
-    net = task.network(start.progress.family, spread=False)
-    if net.filter is not None:
-        net.set_filter(weights)
+    net = _untrained(task, start.progress.family, weights)
     notes = start.progress.notes
     if not task.operator.windowed:
         notes += ("The operator sees whole images only, so the network stands on bicubic interpolation; whole images are projected.",)
@@ -149,17 +174,30 @@ def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
     return following(start.progress.model_copy(update={"notes": notes}), net, weights)
 
 
+def _untrained(task: Task, family: str, weights: Tensor) -> SRNet:
+    """Give the network that the pixel phase starts from."""
+    net = task.network(family, spread=False)
+    if net.filter is not None:
+        net.set_filter(weights.to(task.device))
+    return net
+
+
 def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
     """Train the residual; where the result does not beat the filter on validation images, the filter is the result."""
     net = task.network(start.progress.family, spread=False)
-    net.load_state_dict(start.part("net"))
+    with restoring(start):
+        net.load_state_dict(start.part("net"))
+        weights = start.tensors["filter"]
     objective = PixelObjective(task, net, phase.loss)
     task.log.say(f"The filter leaves a mean absolute error of {objective.size * task.std:.4g} {unit} for the network to learn.")
-    weights = start.tensors["filter"]
     validation = Validation(task, filtered(task, weights)) if task.val else None
 
     judge = None if validation is None else partial(_judged, validation, objective)
-    progress = Descent(task, phase, objective, judge, checkpoints).run(net, start)
+    origin = Checkpoint(
+        start.progress.model_copy(update={"step": 0, "points": ()}), named(_untrained(task, start.progress.family, weights), weights)
+    )
+    watch = partial(_watched, task, objective, validation)
+    progress = Descent(task, phase, objective, judge, checkpoints, origin, watch).run(net, start)
     objective.deliver(net)
     if validation is None:
         return following(noted(task, progress, "No validation images: the network was not compared with the linear filter."), net, weights)
@@ -171,6 +209,12 @@ def _judged(validation: Validation, objective: PixelObjective, averaged: SRNet) 
     objective.deliver(averaged)
     got, base = validation.psnr(averaged), validation.baselines
     return {"val/psnr_db": got, "val/gain_over_bicubic_db": got - base["bicubic"], "val/gain_over_linear_db": got - base["linear"]}
+
+
+def _watched(task: Task, objective: PixelObjective, validation: Validation | None, progress: Progress) -> None:
+    objective.supply.look(task.log, progress.step)
+    if validation is not None:
+        check_collapse(progress.points, validation.baselines["bicubic"], task.recipe.training.psnr_loss_db)
 
 
 def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet, weights: Tensor) -> Checkpoint:
@@ -189,13 +233,15 @@ def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet,
 
 def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder) -> Checkpoint:
     """Teach a fresh head how large the finished network's errors are; the filter alone has no trunk and gets the heuristic."""
-    net, weights = task.network(start.progress.family, spread=False), start.tensors["filter"]
+    net = task.network(start.progress.family, spread=False)
+    with restoring(start):
+        weights = start.tensors["filter"]
+        kept = start.part("net") if net.trunk is None else {n: t for n, t in start.part("net").items() if not n.startswith("spread_head.")}
+        net.load_state_dict(kept)
     if net.trunk is None:
-        net.load_state_dict(start.part("net"))
         images = task.val or task.training_pairs()
         fit_energy(net, [(task.normalised(lr), task.normalised(hr), a.to(task.device), b.to(task.device)) for lr, hr, a, b in images])
         return following(start.progress, net, weights)
-    net.load_state_dict({name: tensor for name, tensor in start.part("net").items() if not name.startswith("spread_head.")})
     for parameter in net.mean_parameters():
         parameter.requires_grad_(False)
     objective = SpreadObjective(task, net)

@@ -12,6 +12,7 @@ from sr_core.errors import StoreError
 
 MUON_RATE = 10.0  # Muon's rate over Adam's. Its updates have a spectral norm of 1, so the two are not comparable.
 
+ADAM_STATE, MUON_STATE = ("step", "exp_avg", "exp_avg_sq"), ("momentum_buffer",)
 AGAIN = "Delete the checkpoint and train again."
 
 
@@ -80,12 +81,16 @@ class Optimiser:
         Raises
         ------
         StoreError
-            If a tensor belongs to no parameter of this optimiser, or has another shape.
+            If a tensor belongs to no parameter of this optimiser, or has another shape, or one is missing.
         """
         left = dict(tensors)
         for name, parameter, optimiser in self._slots():
             optimiser.state.pop(parameter, None)
-            for full in [key for key in left if key.rpartition("/")[0] == name]:
+            mine = [key for key in left if key.rpartition("/")[0] == name]
+            needed = MUON_STATE if isinstance(optimiser, torch.optim.Muon) else ADAM_STATE
+            if missing := [key for key in needed if f"{name}/{key}" not in mine]:
+                raise StoreError(f"no optimiser state {name}/{missing[0]}", "one for every parameter that moves", AGAIN)
+            for full in mine:
                 value = left.pop(full)
                 # A new tensor like the parameter: the fused step walks memory and needs both in one order.
                 if value.ndim and value.shape != parameter.shape:

@@ -11,7 +11,7 @@ from sr_core.training.task import Task
 
 def following(progress: Progress, net: SRNet, weights: Tensor) -> Checkpoint:
     """Give the checkpoint at which the following phase starts: a network, and the fitted filter's weights."""
-    return Checkpoint(progress.model_copy(update={"phase": progress.phase + 1, "step": 0, "slowed": 0}), named(net, weights))
+    return Checkpoint(progress.model_copy(update={"phase": progress.phase + 1, "step": 0, "slowed": 0, "spent": None}), named(net, weights))
 
 
 def named(net: SRNet, weights: Tensor) -> dict[str, Tensor]:

@@ -20,7 +20,9 @@ from sr_core.operators import Operator
 from sr_core.patches import MemoryReader, whole_pairs
 from sr_core.recipe import Recipe
 from sr_core.records import Digest
+from sr_core.training.clock import Clock, SystemClock
 from sr_core.training.crops import Crops
+from sr_core.training.interrupts import Interrupts
 from sr_core.training.streams import stream
 
 VERSION = 1  # of what a checkpoint means
@@ -45,7 +47,7 @@ class Task:
     ----------
     reader : training patches; val : whole validation images; both in the physical unit.
     recipe, operator : what is wanted, and the degradation of the pairs.
-    device : where it runs; log : who is told.
+    device : where it runs; log : who is told; clock : what time it is; interrupts : who asks to stop.
     """
 
     reader: MemoryReader
@@ -54,6 +56,8 @@ class Task:
     operator: Operator
     device: str
     log: Log
+    clock: Clock = field(default_factory=SystemClock)
+    interrupts: Interrupts = field(default_factory=Interrupts)
     mean: float = field(init=False)
     std: float = field(init=False)
 

@@ -120,6 +120,8 @@ def _command(error: BaseException) -> typer.Typer:
         (InputError("a", "b", "C."), 2, "sr: a; expected b. C."),
         (WorkspaceError("a", "b", "C."), 1, "sr: a; expected b. C."),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (Interrupted(signal.SIGTERM, "a; go on at step 3."), 143, "sr: a; go on at step 3."),
+        (Interrupted(signal.SIGINT, "b"), 130, "sr: b"),
         (PermissionError(13, "Permission denied", "/x"), 2, "/x: Permission denied"),
     ],
 )
