@@ -1,7 +1,8 @@
 """The `sr` command: its groups, and what a failure looks like to a person.
 
 Exit codes: 0 done, 1 our fault, 2 yours (input, argument, place), 3 abstained, refused or not promoted where asked to be strict,
-130 interrupted (Ctrl-C), 143 terminated (SIGTERM, while training). 1 and 2 also where some of many images could not be done while the others were.
+130 interrupted (Ctrl-C), 143 terminated (SIGTERM, while training). 1 and 2 also where some of many images could not be done while
+the others were.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from sr_core.training.descent import Descent
 from sr_core.training.duel import AdversarialObjective
 from sr_core.training.objectives import residual_size
 from sr_core.training.phases import DescentPhase
-from sr_core.training.seams import filtered, following, named, noted
+from sr_core.training.seams import filtered, fitted, following, named, noted
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress, restoring
 from sr_core.training.task import Task
 from sr_core.training.tripwires import check_fidelity, check_game
@@ -30,8 +30,7 @@ def against_discriminator(task: Task, phase: DescentPhase, start: Checkpoint, ch
     The result is the pixel phase's network where there is no network (the guard chose the filter), or where the energy in the highest
     octave of frequency came no nearer to the truth's on the validation images; the notes then say so.
     """
-    with restoring(start):
-        weights = start.tensors["filter"]
+    weights = fitted(task, start)
     if start.progress.family == "linear":
         net = filtered(task, weights)
         with restoring(start):

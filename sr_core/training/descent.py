@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from sr_core.bundle import CurvePoint
+from sr_core.errors import StoreError
 from sr_core.networks import SRNet
 from sr_core.training.clock import Spent, Stopwatch
 from sr_core.training.ema import Average
@@ -85,7 +86,7 @@ class Descent:
             optimiser = Optimiser(self._objective.parameters(net), phase.optimiser, phase.rate)
             average = Average(net, phase.ema_decay)
             generator = self._task.stream("patches", phase.kind)
-            self._objective.restore(start.part("objective"))
+            self._restore_objective(start)
             sums = torch.zeros(3, dtype=torch.float64, device=self._task.device)  # of losses, of gradient norms, of ones
             if progress.step:
                 optimiser.restore(start.part("optimiser"))
@@ -120,6 +121,12 @@ class Descent:
         log.progress(phase.words, progress.step, progress.step)
         average.copy_to(net)
         return progress
+
+    def _restore_objective(self, start: Checkpoint) -> None:
+        kept = start.part("objective")
+        self._objective.restore(kept)
+        if start.progress.step and _shapes(self._objective.tensors()) != _shapes(kept):
+            raise StoreError("an objective's state that is not whole", "what it remembers after a step", "Train again.")
 
     def _timed(self, progress: Progress) -> Progress:
         """Put down the time that is used, where it decides anything."""
@@ -170,6 +177,10 @@ class Descent:
         # What the phase found is what the guard compares with at its end.
         found = {name: tensor for name, tensor in start.tensors.items() if name.partition("/")[0] not in OWN}
         return {**found, **tensors, "generator": generator.get_state(), "sums": sums}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _averaged(net: SRNet, average: Average) -> SRNet:

@@ -26,7 +26,7 @@ from sr_core.training.clock import Clock, SystemClock
 from sr_core.training.descent import Descent
 from sr_core.training.objectives import PixelObjective, SpreadObjective
 from sr_core.training.phases import DescentPhase, LinearPhase, Phase, phases
-from sr_core.training.seams import filtered, following, named, noted
+from sr_core.training.seams import filtered, fitted, following, named, noted
 from sr_core.training.state import Checkpoint, CheckpointFolder, Progress, UnusableCheckpoint, restoring
 from sr_core.training.task import Task, WholePair
 from sr_core.training.tripwires import check_collapse
@@ -185,9 +185,9 @@ def _untrained(task: Task, family: str, weights: Tensor) -> SRNet:
 def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
     """Train the residual; where the result does not beat the filter on validation images, the filter is the result."""
     net = task.network(start.progress.family, spread=False)
+    weights = fitted(task, start)
     with restoring(start):
         net.load_state_dict(start.part("net"))
-        weights = start.tensors["filter"]
     objective = PixelObjective(task, net, phase.loss)
     task.log.say(f"The filter leaves a mean absolute error of {objective.size * task.std:.4g} {unit} for the network to learn.")
     validation = Validation(task, filtered(task, weights)) if task.val else None
@@ -234,8 +234,8 @@ def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet,
 def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder) -> Checkpoint:
     """Teach a fresh head how large the finished network's errors are; the filter alone has no trunk and gets the heuristic."""
     net = task.network(start.progress.family, spread=False)
+    weights = fitted(task, start)
     with restoring(start):
-        weights = start.tensors["filter"]
         kept = start.part("net") if net.trunk is None else {n: t for n, t in start.part("net").items() if not n.startswith("spread_head.")}
         net.load_state_dict(kept)
     if net.trunk is None:

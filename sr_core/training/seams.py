@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from sr_core.networks import SRNet
-from sr_core.training.state import Checkpoint, Progress
+from sr_core.training.state import Checkpoint, Progress, restoring
 from sr_core.training.task import Task
 
 
@@ -30,3 +30,17 @@ def filtered(task: Task, weights: Tensor) -> SRNet:
     net = task.network("linear", spread=True)
     net.set_filter(weights.to(task.device))
     return net
+
+
+def fitted(task: Task, start: Checkpoint) -> Tensor:
+    """Give the fitted filter's weights from a checkpoint.
+
+    Raises
+    ------
+    UnusableCheckpoint
+        If it has none, or those of another filter.
+    """
+    with restoring(start):
+        weights = start.tensors["filter"]
+        filtered(task, weights)
+    return weights

@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sr_core.bundle import CurvePoint
-from sr_core.errors import StoreError, WorkspaceError
+from sr_core.errors import ShapeError, StoreError, WorkspaceError
 from sr_core.log import Log
 from sr_core.records import Digest, Record
 from sr_core.training.clock import Spent
@@ -89,7 +89,7 @@ def restoring(checkpoint: Checkpoint) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (KeyError, RuntimeError, StoreError) as error:
+    except (KeyError, RuntimeError, ShapeError, StoreError) as error:
         where = f"phase {checkpoint.progress.phase}, step {checkpoint.progress.step}"
         words = " ".join(str(error.args[0] if isinstance(error, KeyError) else error).split())
         raise UnusableCheckpoint(

@@ -42,7 +42,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         ({"training.steps": 10, "training.epochs": 2}, "steps=10 and epochs=2 both say how long training is: choose one"),
         ({"training.minutes": 0}, r"training\.minutes: Input should be greater than 0"),
         ({"training.minutes": "inf"}, r"training\.minutes: Input should be a finite number"),
-        ({"network.family": "linear", "training.minutes": 1, "training.target_db": 30}, r"nothing for training\.minutes and training\.target_db"),
+        ({"network.family": "linear", "training.minutes": 1, "training.target_db": 30}, r"training\.minutes and training\.target_db to"),
         ({"scale": 1}, "scale: "), ({"calibration.alpha": 1.0}, r"calibration\.alpha"), ({"patches.stride": 0}, r"patches\.stride"),
     ],
 )  # fmt: skip
@@ -98,7 +98,8 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
         "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
         "network.base": "operator", "network.linear_taps": 7, "training.loss": "l2", "training.steps": 1, "training.batch": 1,
-        "training.epochs": 2, "training.cpu_minutes": 0.5, "training.minutes": 0.5, "training.target_db": 30.0, "training.psnr_loss_db": 1.0,
+        "training.epochs": 2, "training.cpu_minutes": 0.5, "training.minutes": 0.5, "training.target_db": 30.0,
+        "training.psnr_loss_db": 1.0,
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32",
         "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from flows.cli import data, images
 from flows.cli.main import app
-from sr_core.errors import InputError, WorkspaceError
+from sr_core.errors import InputError, Interrupted, WorkspaceError
 
 HEAVY = ("torch", "prefect", "mlflow", "rasterio", "pydicom", "matplotlib", "skimage", "numpy")
 COMMANDS = (
