@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,67 @@ FLAT = 0.5  # share of patches without contrast, above which it is said
 LEAST_PATCHES = 64  # fewer say nothing about contrast
 
 
+class Waiting(Protocol):
+    """Adds up the time between pairs of calls."""
+
+    def begin(self) -> None:
+        """Take note that the last step is over."""
+
+    def end(self) -> None:
+        """Take note that the next one can begin."""
+
+    def taken_s(self) -> float:
+        """Give the seconds of all pairs since the last call."""
+
+
+class HostWaiting:
+    """By the clock, where the program waits for what it computes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._sum_s, self._began_s = clock, 0.0, 0.0
+
+    def begin(self) -> None:
+        """Look at the clock."""
+        self._began_s = self._clock.wall_s()
+
+    def end(self) -> None:
+        """Look again."""
+        self._sum_s += self._clock.wall_s() - self._began_s
+
+    def taken_s(self) -> float:
+        """Give the seconds since the last call."""
+        taken, self._sum_s = self._sum_s, 0.0
+        return taken
+
+
+class DeviceWaiting:
+    """By marks in the GPU's queue, which it passes when it gets there; the program never waits for them but in `taken_s`."""
+
+    def __init__(self) -> None:
+        self._marks: list[torch.cuda.Event] = []
+
+    def begin(self) -> None:
+        """Put a mark behind the last step."""
+        self._mark()
+
+    def end(self) -> None:
+        """Put a mark before the next."""
+        self._mark()
+
+    def taken_s(self) -> float:
+        """Give the seconds since the last call."""
+        marks, self._marks = self._marks, []
+        if marks:
+            marks[-1].synchronize()
+        pauses_ms: list[float] = [first.elapsed_time(second) for first, second in zip(marks[::2], marks[1::2], strict=True)]
+        return sum(pauses_ms) / 1000
+
+    def _mark(self) -> None:
+        mark = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        mark.record()
+        self._marks.append(mark)
+
+
 class Supply:
     """Draws batches and keeps account of them.
 
@@ -27,22 +89,23 @@ class Supply:
 
     Notes
     -----
-    Waiting is all that a step does not compute: reading, decoding, turning, and the way to the device. The account of contrast is part
-    of a checkpoint; that of time is not, and begins anew with the process.
+    Waiting is all that a step does not compute: reading, decoding, turning, and the way to the device. A GPU works behind the program's
+    back; there it is the time between two steps on the GPU itself. The account of contrast is part of a checkpoint; that of time is
+    not, and begins anew with the process.
     """
 
     def __init__(self, clock: Clock, device: str) -> None:
         self._clock = clock
         self._flat = torch.zeros(2, dtype=torch.float64, device=device)  # patches without contrast, patches, not yet judged
-        self._waited_s, self._began_s = 0.0, clock.wall_s()
-        self._draws = 0
+        self._began_s, self._draws = clock.wall_s(), 0
+        self._waiting: Waiting = DeviceWaiting() if torch.device(device).type == "cuda" else HostWaiting(clock)
         self._starved_before, self._said_waiting, self._said_flat = False, False, False
 
     def batch(self, draw: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Draw a batch of inputs and references, (N, C, rows, cols) each."""
-        began = self._clock.wall_s()
+        self._waiting.begin()
         y, x = draw()
-        self._waited_s += self._clock.wall_s() - began
+        self._waiting.end()
         self._draws += 1
         flat = x.amax(dim=(1, 2, 3)) == x.amin(dim=(1, 2, 3))
         self._flat += torch.stack([flat.sum(), flat.new_tensor(len(x), dtype=torch.int64)])
@@ -56,11 +119,10 @@ class Supply:
         InputError
             If none of these patches has any contrast: there is nothing to learn.
         """
-        now = self._clock.wall_s()
         if self._draws:
-            log.metric(WAIT, self._look_at_time(log, now), step)
+            log.metric(WAIT, self._look_at_time(log), step)
             self._look_at_contrast(log, step)
-        self._waited_s, self._began_s, self._draws = 0.0, now, 0
+        self._began_s, self._draws = self._clock.wall_s(), 0
 
     def tensors(self) -> dict[str, Tensor]:
         """Give the account of contrast, for a checkpoint."""
@@ -72,8 +134,9 @@ class Supply:
         if tensors:
             self._flat.copy_(tensors["flat"])
 
-    def _look_at_time(self, log: Log, now: float) -> float:
-        share = self._waited_s / max(now - self._began_s, 1e-9)
+    def _look_at_time(self, log: Log) -> float:
+        waited_s = self._waiting.taken_s()
+        share = waited_s / max(self._clock.wall_s() - self._began_s, 1e-9)
         if share > STARVED and self._starved_before and not self._said_waiting:  # twice in a row: the first reading of a file is no fault
             self._said_waiting = True
             log.say(

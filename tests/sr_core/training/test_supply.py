@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sr_core.errors import InputError
 from sr_core.patches import MemoryReader
+from sr_core.training.clock import SystemClock
 from sr_core.training.supply import LEAST_PATCHES, Supply
 
 
@@ -61,6 +62,29 @@ def test_steps_that_starve_are_told_of_once_with_what_to_do(listen: Any) -> None
     log = told(listen, [1.0, 1.0, 1.0, 0.0, 1.0, 1.0])
     assert len(log.sentences) == 1 and "wait for data 50% of the time (more than 30%)" in log.sentences[0]
     assert "faster disk" in log.sentences[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("data", "share"), [(0, 0.0), (1, 0.5), (3, 0.75)])
+def test_on_a_gpu_waiting_is_what_the_gpu_waits(listen: Any, data: int, share: float) -> None:
+    """Data that the GPU makes itself, by as much work as a step, a multiple, or none."""
+    work, log = torch.randn(4096, 4096, device="cuda"), listen()
+    x = torch.randn(4, 1, 8, 8, device="cuda")
+
+    def draw() -> tuple[Tensor, Tensor]:
+        for _ in range(20 * data):
+            work @ work
+        return x, x
+
+    supply = Supply(SystemClock(), "cuda")
+    for number in range(2):  # the first look warms up
+        for _ in range(20):
+            supply.batch(draw)
+            for _ in range(20):
+                work @ work
+        torch.cuda.synchronize()
+        supply.look(log, number)
+    assert log.waits[-1] == pytest.approx(share, abs=0.1)
 
 
 def test_patches_without_contrast_are_told_of_once(listen: Any) -> None:
