@@ -102,6 +102,26 @@ class RegistryError(SRError, LookupError):
     """A model, a version or an alias is not in the registry."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work where it can be taken up again.
+
+    Parameters
+    ----------
+    number : the signal's.
+    sentence : what was stopped, and how to go on.
+
+    Attributes
+    ----------
+    exit_code : as shells count: 128 and the signal's number, so 143 for SIGTERM and 130 for SIGINT.
+    """
+
+    resumable = True
+
+    def __init__(self, number: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.exit_code = 128 + number
+
+
 def can_go_on(error: BaseException | None) -> bool:
     """Say whether work that an error (or a kill, or an interruption) stopped may be taken up again; None: nothing stopped it."""
     return error is not None and bool(getattr(error, "resumable", True))

@@ -27,6 +27,9 @@ def _listed(given: object) -> object:
 
 
 Scales = Annotated[tuple[Scale, ...], BeforeValidator(_listed)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+USUAL_STEPS = 360
+ENDS = ("epochs", "cpu_minutes", "minutes")  # what may end training instead of steps
 
 
 class PatchPlan(Record):
@@ -58,15 +61,35 @@ class NetworkPlan(Sizes):
 
 
 class TrainingPlan(Record):
-    """The pixel phase: a distance of the residual, warm-up then cosine. Bounded by steps, so that a run can be repeated.
+    """The pixel phase: a distance of the residual, warm-up then cosine, and when it ends. The first limit that is reached ends it.
 
-    `scales`, for a network on the upscaled image: patches of all these scales stand in every batch, in equal parts, the recipe's own
-    among them (Kim et al., VDSR, CVPR 2016, section 3.3); empty: the recipe's own alone.
-    `compile` has the network compiled by PyTorch, on CUDA only.
+    Attributes
+    ----------
+    steps : gradient steps. 360 where neither `epochs` nor a budget is chosen; else None, no limit, unless it is chosen, too.
+    epochs : instead of steps, passes over the training patches: as many are drawn (with replacement) as the store has, this often.
+    cpu_minutes : budget in minutes of process time: all threads of this process, also those of validating and of checkpoints.
+    minutes : budget in minutes by the clock.
+    target_db : ends early, once the averaged network's PSNR on the validation images reaches it; looked at every `validate_every` steps.
+    psnr_loss_db : a PSNR on the validation images that far below its best so far, or below bicubic interpolation's, is a collapse.
+    scales : for a network on the upscaled image: patches of all these scales stand in every batch, in equal parts, the recipe's own among
+        them (Kim et al., VDSR, CVPR 2016, section 3.3); empty: the recipe's own alone.
+    compile : have the network compiled by PyTorch, on CUDA only.
+
+    Notes
+    -----
+    The rate follows the share of steps or budget that is used, so that it has come down when the phase ends; a quarter at most is
+    warm-up. What a stopped run has used of its budgets counts when it goes on. Fitting the filter and the other phases are outside of
+    them. A run that ends by steps, epochs or target gives the same bits again; one that ends by a budget does not, for it depends on
+    how fast the machine was.
     """
 
     loss: Literal["l1", "l2", "charbonnier"] = "l1"
-    steps: PositiveInt = 360
+    steps: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    cpu_minutes: Positive | None = None
+    minutes: Positive | None = None
+    target_db: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    psnr_loss_db: Positive = 3.0
     batch: PositiveInt = 16
     optimiser: Literal["adam", "muon"] = "adam"
     rate: Annotated[float, Field(gt=0)] = 1.4e-3
@@ -80,6 +103,23 @@ class TrainingPlan(Record):
     log_every: PositiveInt = 20
     validate_every: PositiveInt = 60
     scales: Scales = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, given: Any) -> Any:
+        if isinstance(given, dict) and all(given.get(limit) is None for limit in ("steps", *ENDS)):
+            return given | {"steps": USUAL_STEPS}
+        return given
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError(f"steps={self.steps} and epochs={self.epochs} both say how long training is: choose one of them")
+        return self
+
+    def unchosen(self) -> dict[str, None]:
+        """Name `steps` with None where it is the usual number: so another end of training can take its place."""
+        return {"steps": None} if self.steps == USUAL_STEPS else {}
 
 
 class AdaptationPlan(Record):
@@ -217,9 +257,17 @@ class Recipe(Record):
 
     @model_validator(mode="after")
     def _thaw(self) -> Self:
-        if self.adaptation.thaw_after >= self.training.steps:
+        after, steps = self.adaptation.thaw_after, self.training.steps
+        if steps is not None and after >= steps:
+            raise ValueError(f"adaptation.thaw_after {after} is not before the last of training.steps {steps}")
+        return self
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        chosen = [f"training.{name}" for name in (*ENDS, "target_db") if getattr(self.training, name) is not None]
+        if chosen and self.network.family == "linear":
             raise ValueError(
-                f"adaptation.thaw_after {self.adaptation.thaw_after} is not before the last of training.steps {self.training.steps}"
+                f"network.family linear is solved at once, so there is nothing for {' and '.join(chosen)} to end: leave it out"
             )
         return self
 
@@ -244,7 +292,8 @@ class Recipe(Record):
     def with_overrides(self, overrides: Mapping[str, Any]) -> Recipe:
         """Give the recipe with some settings changed, by dotted name; values may be text ("200").
 
-        With another `network.family` come its own usual sizes; sizes that were chosen before stay.
+        With another `network.family` come its own usual sizes; sizes that were chosen before stay. With epochs or a budget the usual
+        number of steps is no limit any more; one that was chosen stays.
 
         Raises
         ------
@@ -254,6 +303,8 @@ class Recipe(Record):
         body = self.model_dump()
         if "network.family" in overrides:
             body["network"] |= self.network.unchosen()
+        if any(f"training.{limit}" in overrides for limit in ENDS):
+            body["training"] |= self.training.unchosen()
         for name, value in overrides.items():
             place: Any = body
             *parents, last = name.split(".")

@@ -141,6 +141,9 @@ def train(
     Last, a head learns how large the errors are (spread phase).
     Where the network does not beat the filter on validation images, the model is the filter.
 
+    Training ends after training.steps, or training.epochs, or a budget: training.minutes or training.cpu_minutes; the first that is
+    reached. training.target_db ends it earlier. SIGTERM and Ctrl-C write a checkpoint first.
+
     The result is not registered: sr run takes the same settings, and registers what passes the gate.
 
     With --from, training goes on from another model: its layers are taken over, and it is one more baseline that the result must beat.

@@ -1,7 +1,8 @@
 """The `sr` command: its groups, and what a failure looks like to a person.
 
 Exit codes: 0 done, 1 our fault, 2 yours (input, argument, place), 3 abstained, refused or not promoted where asked to be strict,
-130 interrupted. 1 and 2 also where some of many images could not be done while the others were.
+130 interrupted (Ctrl-C), 143 terminated (SIGTERM, while training). 1 and 2 also where some of many images could not be done while
+the others were.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typer.core import TyperGroup
 from flows import environment
 from flows.cli import data, demo, doctor, images, models, patches, report, serve, workspace
 from flows.cli.recipe_help import RecipeHelp
-from sr_core.errors import InputError, SRError
+from sr_core.errors import InputError, Interrupted, SRError
 
 INTERRUPTED = 130
 
@@ -30,6 +31,9 @@ class Commands(TyperGroup):
         except SRError as error:
             typer.echo(f"sr: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except Interrupted as stop:
+            typer.echo(f"sr: {stop}", err=True)
+            raise typer.Exit(stop.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("sr: interrupted; nothing half-written is left, and the same command goes on where it stopped.", err=True)
             raise typer.Exit(INTERRUPTED) from None
@@ -52,7 +56,7 @@ app = typer.Typer(
         "[bold]sr upscale satellite scene.tif --out scene_x2.tif[/]  applies the champion.\n\n"
         "Results lie in the workspace: --workspace, or $SR_WORKSPACE, or ./var. What was done before is not done again."
     ),
-    epilog="Exit codes: 0 done, 1 our fault, 2 yours, 3 abstained, refused or not promoted with --strict, 130 interrupted. "
+    epilog="Exit codes: 0 done, 1 our fault, 2 yours, 3 abstained, refused or not promoted with --strict, 130 interrupted, 143 terminated. "
     "With many images, sr upscale gives 1 or 2 also where some could not be done while the others were.",
 )
 

@@ -62,6 +62,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "How long (pixel phase)": {
         "training.steps": "Steps of the pixel phase; also --steps. The rate's schedule is stretched over them.",
+        "training.epochs": "Instead of steps: passes over the training patches.",
+        "training.minutes": "Instead of steps: minutes by the clock; the schedule follows.",
+        "training.cpu_minutes": "Instead of steps: minutes of CPU time; the schedule follows.",
+        "training.target_db": "Ends earlier, once PSNR on the validation images reaches this.",
         "training.batch": "Patches a step.",
     },
     "How (pixel phase)": {
@@ -74,6 +78,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "training.clip_norm": "Gradients longer than this are shortened to it.",
         "training.compile": "Whether PyTorch compiles the network; on CUDA only.",
         "training.scales": "Scales that stand in every batch (SRCNN, VDSR), for instance 2,3,4; empty: the own one.",
+        "training.psnr_loss_db": "PSNR lost on the validation images, in decibels, that is a collapse: back to the start, once.",
         "training.precision": "Number format of the convolutions; auto takes bfloat16 where the machine gains.",
     },
     "Going on from a parent (--from)": {
@@ -141,15 +146,16 @@ def _facts(model: type[BaseModel], prefix: str, given: BaseModel | None = None) 
 
 
 def _text(value: object) -> str:
-    return (
-        "none"
-        if value is None
-        else str(value).lower()
-        if isinstance(value, bool)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    match value:
+        case None | ():
+            return "none"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ",".join(map(str, value))
+    return str(value)
 
 
 def _choices(annotation: Any) -> list[str]:

@@ -14,8 +14,8 @@ from sr_core.training.descent import Descent
 from sr_core.training.duel import AdversarialObjective
 from sr_core.training.objectives import residual_size
 from sr_core.training.phases import DescentPhase
-from sr_core.training.seams import filtered, following, named, noted
-from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
+from sr_core.training.seams import filtered, fitted, following, named, noted
+from sr_core.training.state import Checkpoint, CheckpointFolder, Progress, restoring
 from sr_core.training.task import Task
 from sr_core.training.tripwires import check_fidelity, check_game
 from sr_core.training.validation import Validation
@@ -30,14 +30,16 @@ def against_discriminator(task: Task, phase: DescentPhase, start: Checkpoint, ch
     The result is the pixel phase's network where there is no network (the guard chose the filter), or where the energy in the highest
     octave of frequency came no nearer to the truth's on the validation images; the notes then say so.
     """
-    weights = start.tensors["filter"]
+    weights = fitted(task, start)
     if start.progress.family == "linear":
         net = filtered(task, weights)
-        net.load_state_dict(start.part("net"))
+        with restoring(start):
+            net.load_state_dict(start.part("net"))
         return following(noted(task, start.progress, "The model is the filter, so there was no adversarial phase."), net, weights)
 
     pixel = task.network(start.progress.family, spread=False)
-    pixel.load_state_dict(start.part(PIXEL) or start.part("net"))
+    with restoring(start):
+        pixel.load_state_dict(start.part(PIXEL) or start.part("net"))
     size = residual_size(task, pixel)
     net = task.network(start.progress.family, spread=False)
     net.load_state_dict(pixel.state_dict())

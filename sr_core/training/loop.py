@@ -19,20 +19,23 @@ from sr_core.bundle import Curve
 from sr_core.errors import RecipeError, ShapeError
 from sr_core.log import Log
 from sr_core.networks import SRNet, fit, fit_energy
+from sr_core.networks.transfer import Transfer
 from sr_core.operators import Operator
 from sr_core.patches import Mixture, Reader
 from sr_core.recipe import Recipe
 from sr_core.training.adversarial import against_discriminator
+from sr_core.training.clock import Clock, SystemClock
 from sr_core.training.descent import Descent
 from sr_core.training.objectives import PixelObjective, SpreadObjective, residual_size
 from sr_core.training.parent import Parent
-from sr_core.training.phases import DescentPhase, LinearPhase, phases
+from sr_core.training.phases import DescentPhase, LinearPhase, Phase, phases
 from sr_core.training.processes import Processes
 from sr_core.training.rates import LayerRates
-from sr_core.training.seams import filtered, following, named, noted
+from sr_core.training.seams import filtered, fitted, following, named, noted
 from sr_core.training.shared import SharedCheckpoints
-from sr_core.training.state import Checkpoint, CheckpointFolder, Progress
+from sr_core.training.state import Checkpoint, Progress, UnusableCheckpoint, restoring
 from sr_core.training.task import Task, WholePair
+from sr_core.training.tripwires import check_collapse
 from sr_core.training.validation import Validation
 
 
@@ -74,6 +77,7 @@ def train_model(
     processes: Processes | None = None,
     parent: Parent | None = None,
     mixture: Mixture | None = None,
+    clock: Clock | None = None,
 ) -> Trained:
     """Train a recipe's network; with several processes each calls this, and all give the same.
 
@@ -81,7 +85,7 @@ def train_model(
     ----------
     store_train : training patches in the physical unit.
     val : whole validation images (LR, HR and their masks); they decide between network and linear filter.
-    recipe : all settings; its phases are `phases(recipe)`.
+    recipe : all settings; its phases are `phases(recipe, len(store_train))`.
     operator : the degradation that made the pairs.
     unit : the pixels' physical unit, for sentences.
     folder : keeps the checkpoints; what an interrupted run left there is taken up.
@@ -90,6 +94,7 @@ def train_model(
     processes : those that train together; only the first uses `folder`, and only its log should speak.
     parent : the model whose weights training goes on from; None: from the start.
     mixture : what the pixel phase draws its batches from, `store_train` among it; None: from `store_train` alone.
+    clock : what budgets are measured by; None: the machine's.
 
     Raises
     ------
@@ -98,7 +103,11 @@ def train_model(
     BundleError
         If the parent is of another family or other sizes.
     RecipeError
-        If training diverges twice, or an adversarial phase goes wrong twice; if a batch does not fit the memory.
+        If training diverges, or a phase goes wrong, twice; if a batch does not fit the memory.
+    InputError
+        If the training patches hold nothing to learn from.
+    Interrupted
+        After SIGTERM or SIGINT (in the main thread), once a checkpoint is written.
     ProcessError
         If another process is gone.
     WorkspaceError
@@ -112,38 +121,63 @@ def train_model(
         )
     if recipe.training.compile and torch.device(device).type != "cuda":
         raise RecipeError(f"training.compile on {device}", "a CUDA device", "Leave it out: on a CPU it gains nothing.")
-    task = Task(store_train, tuple(val), recipe, operator, device, log, processes or Processes(), parent, mixture)
-    checkpoints = SharedCheckpoints(folder, log, task.processes)
-    checkpoint = _taken_up(task, checkpoints) or _nothing(task)
+    together = processes or Processes()
+    task = Task(store_train, tuple(val), recipe, operator, device, log, clock or SystemClock(), together, parent, mixture)
+    if recipe.training.target_db is not None and not val:
+        log.say("training.target_db has no validation images to be measured on: training ends by its other limits.")
+    with task.interrupts:
+        return _delivered(task, _walked(task, SharedCheckpoints(folder, log, together), unit))
 
-    plan = phases(recipe)
+
+def _walked(task: Task, checkpoints: SharedCheckpoints, unit: str) -> Checkpoint:
+    """Walk all phases from where an earlier run was; give the last checkpoint."""
+    plan = phases(task.recipe, len(task.reader))
+    checkpoint = taken = _taken_up(task, checkpoints)
     while checkpoint.progress.phase < len(plan):
-        phase = plan[checkpoint.progress.phase]
-        if isinstance(phase, LinearPhase):
-            checkpoint = _linear(task, phase, checkpoint) if task.processes.first else checkpoint
-        elif phase.kind == "pixel":
-            checkpoint = _pixel(task, phase, checkpoint, checkpoints, unit)
-        elif phase.kind == "adversarial":
-            checkpoint = against_discriminator(task, phase, checkpoint, checkpoints)
-        else:
-            checkpoint = _spread(task, phase, checkpoint, checkpoints)
+        try:
+            checkpoint = _through(task, plan[checkpoint.progress.phase], checkpoint, checkpoints, unit)
+        except UnusableCheckpoint as error:
+            if checkpoint is not taken or not checkpoint.tensors:
+                raise
+            task.log.say(f"A checkpoint cannot be used: {error}")
+            checkpoints.drop()
+            checkpoint = taken = _taken_up(task, checkpoints)
+            continue
         checkpoint = checkpoints.settled(checkpoint)
         checkpoints.save(checkpoint)
+        following_phase = checkpoint.progress.phase
+        task.interrupts.agreed(task.processes)
+        task.interrupts.check(plan[following_phase].words if following_phase < len(plan) else "all phases are done", 0)
+    return checkpoint
 
+
+def _through(task: Task, phase: Phase, checkpoint: Checkpoint, checkpoints: SharedCheckpoints, unit: str) -> Checkpoint:
+    """Walk one phase."""
+    if isinstance(phase, LinearPhase):
+        return _linear(task, phase, checkpoint) if task.processes.first else checkpoint
+    if phase.kind == "pixel":
+        return _pixel(task, phase, checkpoint, checkpoints, unit)
+    if phase.kind == "adversarial":
+        return against_discriminator(task, phase, checkpoint, checkpoints)
+    return _spread(task, phase, checkpoint, checkpoints)
+
+
+def _delivered(task: Task, checkpoint: Checkpoint) -> Trained:
     progress = checkpoint.progress
     net = task.network(progress.family, spread=True)
-    net.load_state_dict(checkpoint.part("net"))
+    with restoring(checkpoint):
+        net.load_state_dict(checkpoint.part("net"))
     net.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     net.requires_grad_(False)
     curve, scores = Curve(points=progress.points), dict(progress.scores)
     return Trained(net.eval(), task.mean, task.std, curve, progress.notes, progress.family, scores, progress.perceptual)
 
 
-def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint | None:
+def _taken_up(task: Task, checkpoints: SharedCheckpoints) -> Checkpoint:
     found = checkpoints.load(task.fingerprint)
     if found is None:
-        return None
-    plan, progress = phases(task.recipe), found.progress
+        return Checkpoint(Progress(fingerprint=task.fingerprint, phase=0, step=0, family=task.recipe.network.family), {})
+    plan, progress = phases(task.recipe, len(task.reader)), found.progress
     where = f"{plan[progress.phase].words}, step {progress.step}" if progress.phase < len(plan) else "all phases are done"
     task.log.say(f"Training goes on from a checkpoint ({where}).")
     for point in progress.points:  # the log of this run is then whole, each point once
@@ -151,43 +185,56 @@ def _taken_up(task: Task, checkpoints: CheckpointFolder) -> Checkpoint | None:
     return found
 
 
-def _nothing(task: Task) -> Checkpoint:
-    return Checkpoint(Progress(fingerprint=task.fingerprint, phase=0, step=0, family=task.recipe.network.family), {})
-
-
 def _linear(task: Task, phase: LinearPhase, start: Checkpoint) -> Checkpoint:
     """Solve the linear filter, and put it under the network that comes next."""
     task.log.progress(phase.words, 0, 1)
     weights = fit(task.training_pairs(), task.operator, task.recipe.network.linear_taps)
     task.log.progress(phase.words, 1, 1)
-    net = task.network(start.progress.family, spread=False)
-    if net.filter is not None:
-        net.set_filter(weights)
+    net, transfer = _untrained(task, start.progress.family, weights)
     notes = start.progress.notes
     if not task.operator.windowed:
         notes += ("The operator sees whole images only, so the network stands on bicubic interpolation; whole images are projected.",)
     if task.upscaled and task.recipe.network.base == "linear":
         notes += ("The network was trained on the HR grid, so its residual stands on the plain upscaling, not on the fitted filter.",)
-    if (transfer := task.started(net)) is not None and task.parent is not None:
+    if transfer is not None and task.parent is not None:
         sentence = f"Training goes on from a model with weights {task.parent.weights[:12]}: {transfer.says()}."
         task.log.say(sentence)
         notes += (sentence,)
-        net.scale_residual(1 / residual_size(task, net))  # the pixel phase learns residuals of size 1
     return following(start.progress.model_copy(update={"notes": notes}), net, weights)
 
 
-def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder, unit: str) -> Checkpoint:
+def _untrained(task: Task, family: str, weights: Tensor) -> tuple[SRNet, Transfer | None]:
+    """Give the network that the pixel phase starts from, and what it took from a parent; its residuals are of size 1."""
+    net, transfer = _begun(task, family, weights)
+    if transfer is not None:
+        net.scale_residual(1 / residual_size(task, net))
+    return net, transfer
+
+
+def _begun(task: Task, family: str, weights: Tensor) -> tuple[SRNet, Transfer | None]:
+    """Give a new network over the fitted filter, or the parent's layers in one."""
+    net = task.network(family, spread=False)
+    if net.filter is not None:
+        net.set_filter(weights.to(task.device))
+    return net, task.started(net)
+
+
+def _pixel(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: SharedCheckpoints, unit: str) -> Checkpoint:
     """Train the residual; where the result does not beat the filter on validation images, the filter is the result."""
     net = task.network(start.progress.family, spread=False)
-    net.load_state_dict(start.part("net"))
+    weights = fitted(task, start)
+    with restoring(start):
+        net.load_state_dict(start.part("net"))
     objective = PixelObjective(task, net, phase.loss)
     task.log.say(f"The filter leaves a mean absolute error of {objective.size * task.std:.4g} {unit} for the network to learn.")
-    weights = start.tensors["filter"]
     validation = Validation(task, filtered(task, weights)) if task.val else None
 
     judge = None if validation is None else partial(_judged, validation, phase, objective)
     rates = LayerRates(net, task.recipe.adaptation) if task.parent is not None else None
-    progress = Descent(task, phase, objective, judge, checkpoints, rates=rates).run(net, start)
+    untrained, _ = _untrained(task, start.progress.family, weights)
+    origin = Checkpoint(start.progress.model_copy(update={"step": 0, "points": ()}), named(untrained, weights))
+    watch = partial(_watched, task, objective, validation)
+    progress = Descent(task, phase, objective, judge, checkpoints, origin, watch, rates).run(net, start)
     objective.deliver(net)
     if validation is None:
         return following(noted(task, progress, "No validation images: the network was not compared with the linear filter."), net, weights)
@@ -200,6 +247,12 @@ def _judged(validation: Validation, phase: DescentPhase, objective: PixelObjecti
     validation.show(averaged, phase.curve, step)
     got = validation.psnr(averaged)
     return {"val/psnr_db": got} | {f"val/gain_over_{name}_db": got - base for name, base in validation.baselines.items()}
+
+
+def _watched(task: Task, objective: PixelObjective, validation: Validation | None, progress: Progress) -> None:
+    objective.supply.look(task.log, progress.step)
+    if validation is not None:
+        check_collapse(progress.points, validation.baselines["bicubic"], task.recipe.training.psnr_loss_db)
 
 
 def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet, weights: Tensor) -> Checkpoint:
@@ -216,25 +269,24 @@ def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet,
         progress = noted(task, progress, sentence).model_copy(update={"family": "linear"})
         return following(progress, filtered(task, weights), weights)
     sentence = f"The network reaches {got:.2f} dB on the validation images, its parent {parent:.2f} dB"
-    start = task.network(progress.family, spread=False)
-    if start.filter is not None:
-        start.set_filter(weights)
-    transfer = task.started(start)
+    start, transfer = _begun(task, progress.family, weights)
     if transfer is None or not transfer.whole:
         # The parent stands on another base, so it is no model of this degradation.
         return following(noted(task, progress, f"{sentence}: use the parent as it is, or train for longer."), net, weights)
     return following(noted(task, progress, f"{sentence}: the model is its parent."), start, weights)
 
 
-def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: CheckpointFolder) -> Checkpoint:
+def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: SharedCheckpoints) -> Checkpoint:
     """Teach a fresh head how large the finished network's errors are; the filter alone has no trunk and gets the heuristic."""
-    net, weights = task.network(start.progress.family, spread=False), start.tensors["filter"]
+    net = task.network(start.progress.family, spread=False)
+    weights = fitted(task, start)
+    with restoring(start):
+        kept = start.part("net") if net.trunk is None else {n: t for n, t in start.part("net").items() if not n.startswith("spread_head.")}
+        net.load_state_dict(kept)
     if net.trunk is None:
-        net.load_state_dict(start.part("net"))
         images = task.val or task.training_pairs()
         fit_energy(net, [(task.normalised(lr), task.normalised(hr), a.to(task.device), b.to(task.device)) for lr, hr, a, b in images])
         return following(start.progress, net, weights)
-    net.load_state_dict({name: tensor for name, tensor in start.part("net").items() if not name.startswith("spread_head.")})
     for parameter in net.mean_parameters():
         parameter.requires_grad_(False)
     objective = SpreadObjective(task, net)

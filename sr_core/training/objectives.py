@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sr_core.losses import PIXEL_LOSSES, magnitude
 from sr_core.networks import SRNet
+from sr_core.training.supply import Supply
 from sr_core.training.task import LrBatch, Task
 
 MEASURING_BATCHES = 8  # batches on which the size of what is learnt is measured before a phase
@@ -68,7 +69,7 @@ def _true_residual(task: Task, net: SRNet, y: Tensor, x: Tensor) -> Tensor:
     return x - (y if task.upscaled else net.base(y))
 
 
-class PixelObjective(Forgetful):
+class PixelObjective:
     """The distance of the residual from the true one, both divided by the true one's mean absolute value.
 
     Parameters
@@ -80,13 +81,15 @@ class PixelObjective(Forgetful):
     Notes
     -----
     The body learns numbers of size 1 whatever the image's unit, so one learning rate serves all; `deliver` then folds the
-    size into its last convolution. The size is measured on a stream of its own: the same in a resumed run.
+    size into its last convolution. The size is measured on a stream of its own: the same in a resumed run. `supply` keeps account of
+    the batches.
     """
 
     def __init__(self, task: Task, net: SRNet, loss: str) -> None:
         self._task = task
         self._loss = PIXEL_LOSSES[loss]
         self.size = residual_size(task, net)
+        self.supply = Supply(task.clock, task.device)
 
     def parameters(self, net: SRNet) -> Iterator[tuple[str, nn.Parameter]]:
         """Name all parameters but the spread head's."""
@@ -94,11 +97,23 @@ class PixelObjective(Forgetful):
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
         """Draw a batch and give its loss: about 1 for a network that adds nothing (L1)."""
-        y, x = self._task.pixel_batch(generator, batch, self._task.processes.part(batch))
+        y, x = self.supply.batch(lambda: self._task.pixel_batch(generator, batch, self._task.processes.part(batch)))
         target = _true_residual(self._task, net, y, x) / self.size
         with self._task.autocast():
             residual = net.residual_of_upscaled(y) if self._task.upscaled else net.residual(y)
         return self._loss(residual.to(target.dtype), target)
+
+    def figures(self) -> dict[str, float]:
+        """Give nothing."""
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Give the account of what was supplied, for a checkpoint."""
+        return self.supply.tensors()
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `tensors` gave; an empty one starts anew."""
+        self.supply.restore(tensors)
 
     def deliver(self, net: SRNet) -> None:
         """Turn a network that gives residuals of size 1 into one that gives them in normalised units, in place."""

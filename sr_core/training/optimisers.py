@@ -14,6 +14,7 @@ MUON_RATE = 10.0  # Muon's rate over Adam's. Its updates have a spectral norm of
 
 SHARE = "share"  # of a parameter group: its rate over the optimiser's
 
+ADAM_STATE, MUON_STATE = ("step", "exp_avg", "exp_avg_sq"), ("momentum_buffer",)
 AGAIN = "Delete the checkpoint and train again."
 
 
@@ -90,12 +91,18 @@ class Optimiser:
         Raises
         ------
         StoreError
-            If a tensor belongs to no parameter of this optimiser, or has another shape.
+            If a tensor belongs to no parameter of this optimiser, or has another shape, or one is missing.
         """
         left = dict(tensors)
         for name, parameter, optimiser in self._slots():
             optimiser.state.pop(parameter, None)
-            for full in [key for key in left if key.rpartition("/")[0] == name]:
+            mine = [key for key in left if key.rpartition("/")[0] == name]
+            needed = MUON_STATE if isinstance(optimiser, torch.optim.Muon) else ADAM_STATE
+            if not mine and self._rests(name):
+                continue  # a frozen layer has not moved yet
+            if missing := [key for key in needed if f"{name}/{key}" not in mine]:
+                raise StoreError(f"no optimiser state {name}/{missing[0]}", "one for every parameter that moves", AGAIN)
+            for full in mine:
                 value = left.pop(full)
                 # A new tensor like the parameter: the fused step walks memory and needs both in one order.
                 if value.ndim and value.shape != parameter.shape:
@@ -108,6 +115,10 @@ class Optimiser:
     def parameters(self) -> list[nn.Parameter]:
         """Give the parameters that are stepped."""
         return [*self._plain.values(), *(weight for weight, _ in self._views.values())]
+
+    def _rests(self, name: str) -> bool:
+        parameter = self._plain[name] if name in self._plain else self._views[name][0]
+        return not parameter.requires_grad
 
     def _slots(self) -> list[tuple[str, Tensor, torch.optim.Optimizer]]:
         slots: list[tuple[str, Tensor, torch.optim.Optimizer]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sr_core.recipe import Recipe
+from sr_core.recipe import Recipe, TrainingPlan
 from sr_core.records import Record
 
 
@@ -25,7 +25,9 @@ class DescentPhase(Record):
     words : what progress calls it.
     curve : first part of its metrics' names ("train" gives train/loss).
     loss : name of a pixel loss (the other phases have their own).
-    steps, batch : how many steps, of how many pairs.
+    steps, batch : how many steps, of how many pairs; None: a budget ends the phase.
+    cpu_s, wall_s : budgets in seconds of process time and by the clock; None: none.
+    target_db : PSNR on validation images that ends the phase; None: none.
     optimiser, rate, warmup_steps, final_rate_share, clip_norm : how a step is made.
     ema_decay : of the average that is kept as the result; 0 keeps the last step.
     checkpoint_every, log_every : in steps.
@@ -36,8 +38,11 @@ class DescentPhase(Record):
     words: str
     curve: str
     loss: Literal["l1", "l2", "charbonnier"] = "l1"
-    steps: int
+    steps: int | None
     batch: int
+    cpu_s: float | None = None
+    wall_s: float | None = None
+    target_db: float | None = None
     optimiser: Literal["adam", "muon"]
     rate: float
     warmup_steps: int
@@ -52,11 +57,18 @@ class DescentPhase(Record):
 Phase = LinearPhase | DescentPhase
 
 
-def phases(recipe: Recipe) -> tuple[Phase, ...]:
-    """Give a recipe's phases in order: linear, pixel (not for the linear family), adversarial (if asked for), spread (last, always)."""
+def phases(recipe: Recipe, patches: int) -> tuple[Phase, ...]:
+    """Give a recipe's phases in order: linear, pixel (not for the linear family), adversarial (if asked for), spread (last, always).
+
+    Parameters
+    ----------
+    recipe : all settings.
+    patches : number of training patches, which epochs are counted in.
+    """
     plan, spread, duel = recipe.training, recipe.spread, recipe.adversarial
     pixel = DescentPhase(
-        kind="pixel", words="training", curve="train", loss=plan.loss, steps=plan.steps, batch=plan.batch,
+        kind="pixel", words="training", curve="train", loss=plan.loss, steps=_steps(plan, patches), batch=plan.batch,
+        cpu_s=_seconds(plan.cpu_minutes), wall_s=_seconds(plan.minutes), target_db=plan.target_db,
         optimiser=plan.optimiser, rate=plan.rate, warmup_steps=plan.warmup_steps, final_rate_share=plan.final_rate_share,
         clip_norm=plan.clip_norm, ema_decay=plan.ema_decay,
         checkpoint_every=plan.checkpoint_every, log_every=plan.log_every, validate_every=plan.validate_every,
@@ -76,3 +88,11 @@ def phases(recipe: Recipe) -> tuple[Phase, ...]:
     if recipe.network.family == "linear":
         return LinearPhase(), head
     return (LinearPhase(), pixel, head) if recipe.purpose == "fidelity" else (LinearPhase(), pixel, against, head)
+
+
+def _steps(plan: TrainingPlan, patches: int) -> int | None:
+    return plan.steps if plan.epochs is None else max(1, -(-plan.epochs * patches // plan.batch))
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else 60 * minutes

@@ -33,6 +33,11 @@ class SharedCheckpoints(CheckpointFolder):
         """Give the first process's newest checkpoint to all."""
         return self._given(super().load(fingerprint) if self._processes.first else None)
 
+    def drop(self) -> None:
+        """Leave out what was read last, in the first process."""
+        if self._processes.first:
+            super().drop()
+
     def settled(self, checkpoint: Checkpoint) -> Checkpoint:
         """Give the first process's checkpoint to all, so that they enter a phase alike, whatever their machines round."""
         made = self._given(checkpoint)

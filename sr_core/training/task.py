@@ -22,7 +22,9 @@ from sr_core.operators import Operator
 from sr_core.patches import Mixture, Reader, each_pair
 from sr_core.recipe import Recipe
 from sr_core.records import Digest
+from sr_core.training.clock import Clock, SystemClock
 from sr_core.training.crops import Crops
+from sr_core.training.interrupts import Interrupts
 from sr_core.training.parent import Parent
 from sr_core.training.processes import Processes
 from sr_core.training.streams import stream
@@ -50,7 +52,7 @@ class Task:
     ----------
     reader : training patches; val : whole validation images; both in the physical unit.
     recipe, operator : what is wanted, and the degradation of the pairs.
-    device : where it runs; log : who is told.
+    device : where it runs; log : who is told; clock : what time it is; interrupts : who asks to stop.
     processes : those that train together; each takes its part of a batch.
     parent : what a warm start goes on from, or None. Its normalisation is kept where its unit and valid range are the reader's.
     mixture : where the pixel phase draws its batches, if not from the reader alone; in the reader's unit.
@@ -62,9 +64,11 @@ class Task:
     operator: Operator
     device: str
     log: Log
+    clock: Clock = field(default_factory=SystemClock)
     processes: Processes = field(default_factory=Processes)
     parent: Parent | None = None
     mixture: Mixture | None = None
+    interrupts: Interrupts = field(default_factory=Interrupts)
     mean: float = field(init=False)
     std: float = field(init=False)
 

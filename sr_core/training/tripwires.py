@@ -1,4 +1,4 @@
-"""What must never go on unseen: numbers that are no numbers, and an adversarial phase that has lost its way."""
+"""What must never go on unseen: numbers that are no numbers, a PSNR that collapses, an adversarial phase that has lost its way."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sr_core.bundle import CurvePoint
 from sr_core.errors import RecipeError
+from sr_core.training.limits import VALIDATED
 
 ROLLBACKS = 1  # a phase is taken back this often, each time at half the rate; then it stops
 EVALUATIONS = 5  # in a row that the discriminator must win
@@ -96,6 +97,33 @@ def check_fidelity(points: Sequence[CurvePoint], pixel_db: float, most_db: float
             last[-1].step, f"PSNR collapsed to {last[-1].value:.2f} dB, {pixel_db - last[-1].value:.2f} dB below the pixel phase's network",
             far=True, expected=f"a loss of at most {most_db:g} dB",
             remedy="Lower adversarial.rate or adversarial.terms.adversarial, or allow more with adversarial.psnr_loss_db.",
+        )  # fmt: skip
+
+
+def check_collapse(points: Sequence[CurvePoint], bicubic_db: float, most_db: float) -> None:
+    """Look whether the pixel phase's network gets worse instead of better.
+
+    Parameters
+    ----------
+    points : the curve so far.
+    bicubic_db : PSNR of bicubic interpolation on the validation images.
+    most_db : how far PSNR may be below that, and below its best so far.
+
+    Raises
+    ------
+    Diverged
+        If the last PSNR is lower than that, or is no number.
+    """
+    curve = [point for point in points if point.name == VALIDATED]
+    if not curve:
+        return
+    last, known = curve[-1], [(bicubic_db, "bicubic interpolation"), *((point.value, f"that of step {point.step}") for point in curve[:-1])]
+    best, whose = max([pair for pair in known if math.isfinite(pair[0])], default=(-math.inf, ""))  # equal images have an infinite PSNR
+    if not last.value >= best - most_db:
+        raise Diverged(
+            last.step, f"PSNR on the validation images collapsed to {last.value:.2f} dB, {best - last.value:.2f} dB below {whose}",
+            far=True, expected=f"a loss of at most {most_db:g} dB",
+            remedy="Lower training.rate, or allow more with training.psnr_loss_db.",
         )  # fmt: skip
 
 

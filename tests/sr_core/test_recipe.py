@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from sr_core.errors import RecipeError
-from sr_core.recipe import Recipe, setting_names
+from sr_core.recipe import Recipe, TrainingPlan, setting_names
 
 RECIPE = Recipe(domain="satellite")
 
@@ -39,12 +39,29 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         ({"network.family": "gan"}, r"network\.family: Input should be 'edsr', 'srcnn'"),
         ({"network.family": "fsrcnn", "network.narrow": "60"}, "shrinks its 56 maps to fewer, not to narrow=60"),
         ({"network.linear_taps": 8}, "must be odd"), ({"training.steps": "many"}, r"training\.steps: Input should be a valid integer"),
+        ({"training.steps": 10, "training.epochs": 2}, "steps=10 and epochs=2 both say how long training is: choose one"),
+        ({"training.minutes": 0}, r"training\.minutes: Input should be greater than 0"),
+        ({"training.minutes": "inf"}, r"training\.minutes: Input should be a finite number"),
+        ({"network.family": "linear", "training.minutes": 1, "training.target_db": 30}, r"training\.minutes and training\.target_db to"),
         ({"scale": 1}, "scale: "), ({"calibration.alpha": 1.0}, r"calibration\.alpha"), ({"patches.stride": 0}, r"patches\.stride"),
     ],
 )  # fmt: skip
 def test_contradictions_are_told_in_words(overrides: dict[str, object], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         RECIPE.with_overrides(overrides)
+
+
+def test_a_budget_or_epochs_take_the_place_of_the_usual_steps_only() -> None:
+    assert RECIPE.training.steps == 360
+    for limit, value in (("minutes", "5"), ("cpu_minutes", 2.5), ("epochs", "3")):
+        changed = RECIPE.with_overrides({f"training.{limit}": value})
+        assert changed.training.steps is None and getattr(changed.training, limit) == float(value)
+        assert Recipe.from_json(changed.to_json(), "here") == changed
+    assert TrainingPlan(minutes=5).steps is None
+    both = RECIPE.with_overrides({"training.minutes": 5, "training.steps": 360})
+    assert both.training.steps == 360 and both.training.minutes == 5
+    assert RECIPE.with_overrides({"training.steps": 90}).with_overrides({"training.minutes": 5}).training.steps == 90
+    assert RECIPE.with_overrides({"training.target_db": 30}).training.steps == 360
 
 
 def test_srcnn_works_on_the_hr_grid() -> None:
@@ -81,6 +98,8 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
         "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
         "network.base": "operator", "network.linear_taps": 7, "training.loss": "l2", "training.steps": 1, "training.batch": 1,
+        "training.epochs": 2, "training.cpu_minutes": 0.5, "training.minutes": 0.5, "training.target_db": 30.0,
+        "training.psnr_loss_db": 1.0,
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32", "training.compile": True,
         "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1, "training.scales": "2,3",

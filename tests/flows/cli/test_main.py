@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from flows.cli import data, images
 from flows.cli.main import app
-from sr_core.errors import InputError, WorkspaceError
+from sr_core.errors import InputError, Interrupted, WorkspaceError
 
 HEAVY = ("torch", "prefect", "mlflow", "rasterio", "pydicom", "matplotlib", "skimage", "numpy")
 COMMANDS = (
@@ -120,6 +121,8 @@ def _command(error: BaseException) -> typer.Typer:
         (InputError("a", "b", "C."), 2, "sr: a; expected b. C."),
         (WorkspaceError("a", "b", "C."), 1, "sr: a; expected b. C."),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (Interrupted(signal.SIGTERM, "a; go on at step 3."), 143, "sr: a; go on at step 3."),
+        (Interrupted(signal.SIGINT, "b"), 130, "sr: b"),
         (PermissionError(13, "Permission denied", "/x"), 2, "/x: Permission denied"),
     ],
 )

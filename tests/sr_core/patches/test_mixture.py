@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_parts_of_a_batch_are_the_batch(reader, cuts: tuple[int, ...]) -> None:
     after = seeded()
     whole = mixture.batch(after, 8)
     parts = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         generator = seeded()
         parts.append(mixture.batch(generator, 8, part=slice(start, stop)))
         assert torch.equal(generator.get_state(), after.get_state()), "every process goes on alike"

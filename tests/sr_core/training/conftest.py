@@ -16,6 +16,8 @@ from sr_core.patches import MemoryReader, PairImage, PatchStore, whole_pairs, wr
 from sr_core.raster import Bytes, Encoding, Raster
 from sr_core.recipe import Recipe
 from sr_core.training import Trained, train_model
+from sr_core.training.clock import Clock
+from sr_core.training.supply import WAIT
 
 SETTINGS = {
     "network.width": 4, "network.blocks": 1, "network.linear_taps": 3, "patches.size": 12, "patches.stride": 6,
@@ -52,13 +54,17 @@ class Listener:
     def __init__(self, stop_at: int | None = None) -> None:
         self.stop_at, self.steps = stop_at, 0
         self.points: list[tuple[str, int, float]] = []
+        self.waits: list[float] = []
         self.sentences: list[str] = []
         self.phases: list[str] = []
         self.details: list[str] = []
         self.pictures: list[tuple[str, int, bytes]] = []
 
     def metric(self, name: str, value: float, step: int) -> None:
-        self.points.append((name, step, value))
+        if name == WAIT:  # a figure of the clock: no two runs have the same
+            self.waits.append(value)
+        else:
+            self.points.append((name, step, value))
 
     def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         self.details.append(detail)
@@ -101,11 +107,13 @@ class World:
         return self.reader_class(self.store(recipe), "train", recipe.network.bands == "band-wise", upscale=self.operator.upscale)
 
     def train(
-        self, recipe: Recipe, name: str, listener: Listener | None = None, with_val: bool = True, reader: MemoryReader | None = None
-    ) -> Trained:
+        self, recipe: Recipe, name: str, listener: Listener | None = None, with_val: bool = True, reader: MemoryReader | None = None,
+        clock: Clock | None = None,
+    ) -> Trained:  # fmt: skip
         reader = reader or self.reader(recipe)
         val = whole_pairs(reader.store, "val") if with_val else []
-        return train_model(reader, val, recipe, self.operator, "reflectance", self.folder / name, listener or self.listener)
+        heard = listener or self.listener
+        return train_model(reader, val, recipe, self.operator, "reflectance", self.folder / name, heard, clock=clock)
 
 
 @pytest.fixture

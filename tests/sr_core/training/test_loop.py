@@ -11,7 +11,8 @@ from torch import Tensor
 from sr_core.errors import RecipeError
 from sr_core.patches import MemoryReader, whole_pairs
 from sr_core.training import Trained, stream
-from sr_core.training.state import NEWEST, PREVIOUS, Checkpoint, CheckpointFolder
+from sr_core.training.ema import Average
+from sr_core.training.state import NEWEST, PREVIOUS, Checkpoint, CheckpointFolder, UnusableCheckpoint, _pack, _unpack
 
 
 def bits(trained: Trained) -> dict[str, Tensor]:
@@ -159,6 +160,58 @@ def test_a_damaged_checkpoint_falls_back_and_ends_the_same(world: Any, listen: A
     assert any("cannot be used" in sentence for sentence in log.sentences)
 
 
+def gone(tensors: dict[str, Tensor], name: str) -> None:
+    del tensors[name]
+
+
+def cut(tensors: dict[str, Tensor], name: str) -> None:
+    tensors[name] = tensors[name].reshape(-1)[:-1].clone()
+
+
+@pytest.mark.parametrize("fault", [gone, cut])
+@pytest.mark.parametrize(
+    ("stop_at", "wanted"),
+    [
+        (12, "net/"), (12, "filter"), (12, "average/"), (12, "optimiser/"), (12, "generator"), (12, "sums"), (12, "objective/"),
+        (16, "filter"), (21, "spread_head"), (21, "optimiser/"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_without_a_tensor_that_is_needed_falls_back_and_ends_the_same(
+    world: Any, listen: Any, stop_at: int, wanted: str, fault: Any
+) -> None:
+    """Whole by its sha256, so only taking from it shows the fault."""
+    recipe, log = world.recipe(), listen()
+    whole = world.train(recipe, "whole")
+    with pytest.raises(KeyboardInterrupt):
+        world.train(recipe, "run", listen(stop_at))
+    kept, spoilt = _unpack(world.folder / "run" / NEWEST), _unpack(world.folder / "run" / NEWEST)
+    tensors = dict(spoilt.tensors)
+    fault(tensors, next(name for name in sorted(tensors) if wanted in name))
+    (world.folder / "run" / NEWEST).write_bytes(_pack(Checkpoint(kept.progress, tensors)))
+    assert equal(world.train(recipe, "run", log), whole)
+    assert [sentence for sentence in log.sentences if "cannot be used: a checkpoint (phase" in sentence and "do not fit" in sentence]
+    assert len([sentence for sentence in log.sentences if "goes on from a checkpoint" in sentence]) == 2
+
+
+def test_two_checkpoints_without_what_is_needed_start_anew(world: Any, listen: Any) -> None:
+    recipe, log = world.recipe(), listen()
+    whole = world.train(recipe, "whole")
+    with pytest.raises(KeyboardInterrupt):
+        world.train(recipe, "run", listen(14))
+    for name in (NEWEST, PREVIOUS):
+        path = world.folder / "run" / name
+        path.write_bytes(_pack(Checkpoint(_unpack(path).progress, {"x": torch.zeros(1)})))
+    assert equal(world.train(recipe, "run", log), whole)
+    assert len([sentence for sentence in log.sentences if "cannot be used" in sentence]) == 2
+
+
+def test_what_a_phase_itself_leaves_out_is_our_fault_and_never_a_loop(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sr_core.training.loop.named", lambda net, weights: {"x": torch.zeros(1)})
+    monkeypatch.setattr("sr_core.training.seams.named", lambda net, weights: {"x": torch.zeros(1)})
+    with pytest.raises(UnusableCheckpoint, match="phase 1, step 0"):
+        world.train(world.recipe(), "run")
+
+
 def test_another_recipe_does_not_take_up_the_checkpoint(world: Any, listen: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         world.train(world.recipe(), "run", listen(12))
@@ -223,3 +276,53 @@ def test_a_loss_that_stays_no_number_stops_in_words(world: Any) -> None:
     recipe = world.recipe()
     with pytest.raises(RecipeError, match=r"again after going back .* expected finite numbers.*training.rate="):
         world.train(recipe, "run", reader=poisoned(world, recipe, 12, 1000))
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Plant a fault in the averaged weights, after step 8 and before the validation of step 12."""
+    honest, calls = Average.update, []
+
+    def update(self: Average, step: int) -> None:
+        honest(self, step)
+        if step == 8 and "tail" in "".join(self.tensors()) and len(calls) < times:
+            calls.append(step)
+            for tensor in self.tensors().values():
+                tensor.add_(0.5)
+
+    monkeypatch.setattr(Average, "update", update)
+
+
+def test_a_collapse_of_psnr_goes_back_to_the_start_of_the_phase(world: Any, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, log = world.recipe(), listen()
+    spoil(monkeypatch, 1)
+    trained = world.train(recipe, "run", log)
+    (note,) = [note for note in trained.notes if "collapsed" in note]
+    assert "by step 12: went back to step 0 and on with half the rate" in note and note in log.sentences
+    fallen, risen = [value for name, step, value in log.points if (name, step) == ("val/psnr_db", 12)]
+    assert fallen < risen - 3
+    assert [point.step for point in trained.curve.points if point.name == "val/psnr_db"] == [6, 12]
+    rates = [value for name, step, value in log.points if (name, step) == ("train/rate", 12)]
+    assert rates[1] == pytest.approx(rates[0] / 2)
+
+
+def test_a_resumed_run_that_collapses_goes_back_to_the_same_start(world: Any, listen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = world.recipe()
+    spoil(monkeypatch, 1)
+    whole = world.train(recipe, "whole")
+    monkeypatch.undo()
+    spoil(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        world.train(recipe, "run", listen(10))  # goes on from step 4
+    assert equal(world.train(recipe, "run"), whole)
+
+
+def test_a_psnr_that_collapses_again_stops_in_words(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, 2)
+    with pytest.raises(RecipeError, match=r"collapsed .* again after going back to the start .*at most 3 dB.*training\.psnr_loss_db"):
+        world.train(world.recipe(), "run")
+
+
+def test_a_collapse_that_is_allowed_is_none(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, 1)
+    trained = world.train(world.recipe(training__psnr_loss_db=500), "run")
+    assert not any("collapsed" in note for note in trained.notes)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sr_core.training.schedule import rate_share
+from sr_core.training.schedule import budget_share, rate_share
 
 
 def test_warm_up_peak_and_end() -> None:
@@ -27,3 +27,19 @@ def test_always_in_range_and_one_hump(steps: int, warmup: int, final: float) -> 
     top = shares.index(max(shares))
     assert shares[: top + 1] == sorted(shares[: top + 1])
     assert all(a >= b - 1e-12 for a, b in zip(shares[top:], shares[top + 1 :], strict=False))
+
+
+def test_a_budget_warms_up_by_steps_and_comes_down_by_what_is_used() -> None:
+    shares = [budget_share(step, step / 400, 50, 0.02) for step in range(401)]
+    assert shares[0] == pytest.approx(1 / 51)
+    assert shares[200] == pytest.approx(0.51)
+    assert shares[400] == pytest.approx(0.02)
+    top = shares.index(max(shares))
+    assert top == 50 and shares[top] > 0.95
+    assert shares[: top + 1] == sorted(shares[: top + 1]) and shares[top:] == sorted(shares[top:], reverse=True)
+
+
+def test_a_budget_of_few_steps_is_warm_after_a_quarter() -> None:
+    shares = [budget_share(step, step / 20, 50, 0.0) for step in range(21)]
+    assert shares[5] == pytest.approx(0.5 * (1 + math.cos(math.pi / 4))) == max(shares)
+    assert shares[20] == pytest.approx(0.0)

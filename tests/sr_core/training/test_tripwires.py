@@ -1,4 +1,4 @@
-"""The tripwires of an adversarial phase on curves that are written here: what trips each, and what must not."""
+"""The tripwires on curves that are written here: what trips each, and what must not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sr_core.bundle import CurvePoint
-from sr_core.training.tripwires import Diverged, check_fidelity, check_game
+from sr_core.training.tripwires import Diverged, check_collapse, check_fidelity, check_game
 
 
 def game(real: list[float], fake: list[float], loss: list[float]) -> list[CurvePoint]:
@@ -54,3 +54,34 @@ def test_psnr_below_the_bound_is_a_collapse() -> None:
     assert caught.value.step == 10 and caught.value.far
     with pytest.raises(Diverged):
         check_fidelity(curve(math.nan), 30.0, 2.0)
+
+
+def validated(*values: float) -> list[CurvePoint]:
+    return [CurvePoint(name="val/psnr_db", step=5 * n, value=value) for n, value in enumerate(values, 1)]
+
+
+@pytest.mark.parametrize("values", [(), (27.0,), (31.0, 28.0), (31.0, 28.0, 32.0), (math.inf, 40.0), (31.0, math.inf)])
+def test_a_network_that_wavers_has_not_collapsed(values: tuple[float, ...]) -> None:
+    check_collapse(validated(*values), 30.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((26.9,), r"26\.90 dB, 3\.10 dB below bicubic interpolation"),
+        ((33.5, 34.0, 30.9), r"30\.90 dB, 3\.10 dB below that of step 10"),
+        ((34.0, math.nan), "nan dB"),
+        ((34.0, -math.inf), "-inf dB"),
+    ],
+)
+def test_a_validation_psnr_that_falls_far_is_a_collapse(values: tuple[float, ...], words: str) -> None:
+    with pytest.raises(Diverged, match=words) as caught:
+        check_collapse(validated(*values), 30.0, 3.0)
+    assert caught.value.step == 5 * len(values) and caught.value.far
+    assert "training.rate" in caught.value.remedy
+
+
+def test_without_a_finite_figure_only_no_number_is_a_collapse() -> None:
+    check_collapse(validated(20.0), math.inf, 3.0)
+    with pytest.raises(Diverged):
+        check_collapse(validated(math.nan), math.inf, 3.0)
