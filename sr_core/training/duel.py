@@ -102,8 +102,9 @@ class AdversarialObjective:
         self.discriminator.load_state_dict(parts["net"] or self._first)
         self._optimiser = Optimiser(self.discriminator.named_parameters(), "adam", self._plan.discriminator_rate)
         self._sums = torch.zeros(len(FIGURES) + 1, dtype=torch.float64, device=self._task.device)
-        if tensors:
+        if parts["optimiser"]:
             self._optimiser.restore(parts["optimiser"])
+        if tensors:
             self._sums.copy_(parts["sums"][""])
 
     def _wanted(self) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ class Stopping(Silent):
     def __init__(self, at: int, error: BaseException) -> None:
         self.left, self.error = at, error
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         self.left -= what != "fitting the linear filter"  # only the first process fits it
         if self.left == 0:
             raise self.error
@@ -109,7 +109,7 @@ def perform(job: Job, processes: Processes) -> Outcome:
     reader = (Doubles if job.double else MemoryReader)(store, "train", bandwise, upscale=operator.upscale)
     with doubled() if job.double else ExitStack():
         if job.kind == "gradients":
-            return _gradients(task.Task(reader, (), job.recipe, operator, "cpu", Silent(), processes))
+            return _gradients(task.Task(reader, (), job.recipe, operator, "cpu", Silent(), processes=processes))
         val = whole_pairs(store, "val") if job.with_val else []
 
         def train(log: Silent) -> Any:

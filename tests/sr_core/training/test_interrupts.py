@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -28,10 +29,13 @@ class Sending:
     def metric(self, name: str, value: float, step: int) -> None:
         self.heard.metric(name, value, step)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         self.calls += 1
         if self.calls == self.send_at:
             os.kill(os.getpid(), self.number)
+
+    def picture(self, name: str, pixels: np.ndarray, step: int) -> None:
+        pass
 
     def say(self, sentence: str) -> None:
         self.heard.say(sentence)

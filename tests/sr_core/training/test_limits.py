@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -35,10 +36,13 @@ class Paced:
     def metric(self, name: str, value: float, step: int) -> None:
         self.heard.metric(name, value, step)
 
-    def progress(self, what: str, done: int, total: int) -> None:
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
         self.heard.progress(what, done, total)
         if what == "training":
             self.now += self.pace
+
+    def picture(self, name: str, pixels: np.ndarray, step: int) -> None:
+        pass
 
     def say(self, sentence: str) -> None:
         self.heard.say(sentence)
@@ -155,8 +159,8 @@ class Poisoned(MemoryReader):
 
     batches = 0
 
-    def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[Tensor, Tensor]:
-        lr, hr = super().batch(generator, size, augment)
+    def batch(self, generator: torch.Generator, size: int, augment: bool = True, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        lr, hr = super().batch(generator, size, augment, part)
         self.batches += 1
         if self.batches == 8 + 5:  # after the 8 measuring batches: seen at step 6
             hr[0, 0, 0, 0] = float("nan")

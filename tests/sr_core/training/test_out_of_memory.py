@@ -118,7 +118,7 @@ def test_the_cpu_allocators_own_words_are_known() -> None:
 
 def world_of(world: Any, processes: Processes, purpose: str, batch: int) -> tuple[SRNet, Objective, Optimiser, torch.Generator, Any]:
     recipe = world.recipe(training__batch=batch, **(PERCEPTUAL if purpose == "perceptual" else {}))
-    task = Task(world.reader(recipe), (), recipe, world.operator, "cpu", world.listener, processes)
+    task = Task(world.reader(recipe), (), recipe, world.operator, "cpu", world.listener, processes=processes)
     net = task.network("edsr", spread=False)
     with torch.no_grad():
         size = residual_size(task, net)

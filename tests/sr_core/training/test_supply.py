@@ -116,8 +116,8 @@ def test_only_enough_patches_are_judged_and_the_account_passes_through_a_checkpo
 class Empty(MemoryReader):
     """Gives patches of one value."""
 
-    def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[Tensor, Tensor]:
-        lr, hr = super().batch(generator, size, augment)
+    def batch(self, generator: torch.Generator, size: int, augment: bool = True, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        lr, hr = super().batch(generator, size, augment, part)
         return torch.full_like(lr, 0.2), torch.full_like(hr, 0.2)
 
 
@@ -133,9 +133,9 @@ class Slow(MemoryReader):
 
     clock: Hand
 
-    def batch(self, generator: torch.Generator, size: int, augment: bool = True) -> tuple[Tensor, Tensor]:
+    def batch(self, generator: torch.Generator, size: int, augment: bool = True, part: slice = slice(None)) -> tuple[Tensor, Tensor]:
         self.clock.now += 1.0
-        return super().batch(generator, size, augment)
+        return super().batch(generator, size, augment, part)
 
 
 def test_a_training_that_starves_goes_on_and_gives_the_same(world: Any, listen: Any) -> None:

@@ -59,7 +59,7 @@ def test_a_child_that_learns_nothing_is_its_parent(world: Any, train: Any, paren
     child = train(world.recipe(**{**LEARNT, "training__rate": 1e-30}), "child", parent)
     y = torch.randn(1, 2, 20, 21, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(child.net(y), parent.net(y), atol=1e-6)
-    ruined = train(world.recipe(**{**LEARNT, "training__rate": 0.5, "training__steps": 3}), "ruined", parent)
+    ruined = train(world.recipe(**{**LEARNT, "training__rate": 0.5, "training__steps": 3, "training__psnr_loss_db": 1e3}), "ruined", parent)
     assert ruined.val_psnr["network"] < ruined.val_psnr["parent"]
     assert any("the model is its parent" in note for note in ruined.notes)
     assert torch.equal(ruined.net(y), parent.net(y))
