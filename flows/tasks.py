@@ -79,9 +79,14 @@ def calibrate_task(work: Work, manifest: ManifestRef, bundle: BundleRef) -> Cali
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)
-def evaluate_task(work: Work, manifest: ManifestRef, calibrated: CalibrationRef, champion: Path | None) -> EvaluationRef:
+def evaluate_task(
+    work: Work, manifest: ManifestRef, calibrated: CalibrationRef, champion: Path | None, pixel_champion: Path | None
+) -> EvaluationRef:
     """Measure a calibrated bundle."""
-    return evaluate(work.domain, manifest, calibrated, champion=champion, recipe=work.recipe, workspace=work.workspace, log=work.log)
+    return evaluate(
+        work.domain, manifest, calibrated, champion=champion, pixel_champion=pixel_champion,
+        recipe=work.recipe, workspace=work.workspace, log=work.log,
+    )  # fmt: skip
 
 
 @task(name="gate", cache_policy=NO_CACHE)

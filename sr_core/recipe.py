@@ -17,6 +17,7 @@ from sr_core.families import FAMILIES, FamilyName, PositiveInt, Sizes
 from sr_core.records import Record
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Purpose = Literal["fidelity", "perceptual"]
 
 
 class PatchPlan(Record):
@@ -128,7 +129,7 @@ class Recipe(Record):
     """
 
     domain: str
-    purpose: Literal["fidelity", "perceptual"] = "fidelity"
+    purpose: Purpose = "fidelity"
     allow_perceptual: bool = True
     scale: Annotated[int, Field(ge=2, le=8)] = 2
     operator: str = "bicubic"

@@ -13,7 +13,8 @@ from sr_core.log import Silent
 from sr_core.metrics.protocol import Protocol
 from sr_core.raster import Window
 from sr_core.records import EvaluationRef, Group, Region
-from sr_core.stages.gate import gate, paired_gain
+from sr_core.stages.gate import gate
+from sr_core.stages.paired import paired_gain
 from sr_core.trust.claim import make_claim
 from sr_core.trust.verdict import judge, limit
 
@@ -81,7 +82,7 @@ def test_no_better_than_the_filter_is_not_registered(tmp_path: Path, model: floa
 def test_gain_within_noise_is_not_enough() -> None:
     noisy = evaluation([row(30, 31, 33.5), row(30, 31, 30.2), row(30, 31, 31.1)], one_group=False)
     gain = paired_gain(noisy, "linear filter")
-    assert gain.mean_db > 0.5 and gain.tested and not gain.better
+    assert gain.mean > 0.5 and gain.tested and not gain.better
 
 
 def test_linear_bundle_is_not_compared_with_itself(tmp_path: Path) -> None:
