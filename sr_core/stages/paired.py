@@ -71,11 +71,13 @@ def paired_octave_gain(evaluation: Evaluation, reference: Method) -> Paired | No
 def _paired(evaluation: Evaluation, reference: Method, gains: Sequence[float], least: float, unit: str) -> Paired:
     mean = statistics.fmean(gains)
     tested = len(gains) >= ENOUGH_GROUPS and not evaluation.one_group
-    if tested:
+    if any(math.isnan(gain) for gain in gains):
+        lower = math.nan
+    elif tested and all(math.isfinite(gain) for gain in gains):
         from scipy import stats
 
         lower = mean - float(stats.t.ppf(CONFIDENCE, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
-    else:
-        lower = math.nan if any(math.isnan(g) for g in gains) else min(gains)
+    else:  # also where an image is perfect in a group: an infinite gain has no deviation
+        lower = min(gains)
     counted = ONE_SCENE if evaluation.one_group else evaluation.group_kind
     return Paired(reference, mean, lower, len(gains), plural(counted) if len(gains) > 1 else counted, tested, least, unit)
