@@ -130,7 +130,7 @@ def _perceptual(content: Evaluation) -> _Judged:
 
 def _texture_over(content: Evaluation, reference: Method) -> tuple[list[str], list[str]]:
     """Compare with a reference; give what falls short, and all that was found."""
-    named = "the linear filter (there is no pixel champion yet)" if reference == "linear filter" else f"the {reference}"
+    named = "the linear filter (there is no pixel champion to compare with)" if reference == "linear filter" else f"the {reference}"
     nearer, gain = paired_octave_gain(content, reference), paired_gain(content, reference)
     made, other = (content.mean_octave_energy(method) for method in ("model", reference))
     if nearer is None or made is None or other is None:

@@ -56,7 +56,7 @@ def test_texture_at_a_bounded_loss_is_promoted_below_the_filters_psnr(tmp_path: 
 
 def test_without_a_pixel_champion_the_filter_stands_in(tmp_path: Path) -> None:
     decision = decide(tmp_path, world(pixel=None))
-    assert decision.promote and decision.sentence.count("the linear filter (there is no pixel champion yet)") == 2
+    assert decision.promote and decision.sentence.count("the linear filter (there is no pixel champion to compare with)") == 2
     assert "0.26 with the linear filter" in decision.sentence and "PSNR -0.50 dB beside" in decision.sentence
 
 
