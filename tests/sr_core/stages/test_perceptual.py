@@ -12,6 +12,7 @@ from toy import Run, ToyDomain, run_stages, texture
 from sr_core.bundle import Bundle
 from sr_core.log import Silent
 from sr_core.stages.evaluate import evaluate, load_evaluation
+from sr_core.stages.export import metadata
 from sr_core.stages.gate import gate
 from sr_core.stages.package import package
 from sr_core.stages.plan import make_plan
@@ -80,3 +81,8 @@ def test_every_image_says_it(tmp_path: Path) -> None:
             plans[name] = make_plan(ToyDomain(), source, scene, restorer, tmp_path / "x.npz")
     assert plans["perceptual"].tags["SR_CAUTION"] == MADE_UP and "SR_CAUTION" not in plans["plain"].tags
     assert plans["perceptual"].key != plans["plain"].key
+
+
+def test_an_exported_network_says_it(tmp_path: Path) -> None:
+    said, plain = (metadata(Bundle.load(make_bundle(tmp_path / str(made_up), perceptual=made_up))) for made_up in (True, False))
+    assert said["caution"] == MADE_UP and "caution" not in plain
