@@ -11,7 +11,7 @@ from sr_core.log import Log
 from sr_core.records import Digest, Source, UpscaleRef
 from sr_core.workspace import Workspace, folder_sha256
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

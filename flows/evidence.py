@@ -10,7 +10,7 @@ from flows.result import Setting
 from sr_core import __version__
 from sr_core.domain import Domain
 from sr_core.log import Silent
-from sr_core.recipe import Recipe, setting_names
+from sr_core.recipe import Purpose, Recipe, setting_names
 from sr_core.records import BundleRef, EvaluationRef, ManifestRef
 from sr_core.stages.calibrate import VERSION as CALIBRATE
 from sr_core.stages.evaluate import VERSION as EVALUATE
@@ -18,15 +18,28 @@ from sr_core.stages.evaluate import load_evaluation
 from sr_core.stages.gate import Decision, gate
 from sr_core.stages.prepare import VERSION as PREPARE
 from sr_core.stages.train import VERSION as TRAIN
+from sr_core.trust.verdict import MADE_UP
 
 # Versions of what the stages promise: a changed stage makes earlier work new again.
 CONTRACT = (f"prepare {PREPARE}", f"train {TRAIN}", f"calibrate {CALIBRATE}", f"evaluate {EVALUATE}")
 
 
 def model_name(domain: Domain, recipe: Recipe) -> str:
-    """Give the registry name: `sr-<domain>[-perceptual]`, with the scale where it is not the domain's own (each name has its champion)."""
-    name = f"sr-{domain.name}-perceptual" if recipe.purpose == "perceptual" else f"sr-{domain.name}"
-    return name if recipe.scale == domain.recipe().scale else f"{name}-x{recipe.scale}"
+    """Give the registry name: `sr-<domain>[-perceptual]`, with the scale where it is not the domain's own (each name has its champion).
+
+    The recipe decides, before anything is trained; a run that ends as something else is not registered (`sr_core.stages.gate`).
+    """
+    return _named(domain, recipe.scale, recipe.purpose)
+
+
+def pixel_name(domain: Domain, recipe: Recipe) -> str | None:
+    """Give the name whose champion a perceptual model is judged beside: that for fidelity; None for a model for fidelity."""
+    return _named(domain, recipe.scale, "fidelity") if recipe.purpose == "perceptual" else None
+
+
+def _named(domain: Domain, scale: int, purpose: Purpose) -> str:
+    name = f"sr-{domain.name}-perceptual" if purpose == "perceptual" else f"sr-{domain.name}"
+    return name if scale == domain.recipe().scale else f"{name}-x{scale}"
 
 
 def run_tags(recipe: Recipe, manifest: ManifestRef) -> Mapping[str, Setting]:
@@ -66,14 +79,18 @@ def version_tags(
     work: str,
     manifest: str,
     champion: Version | None,
+    pixel_champion: Version | None = None,
 ) -> dict[str, str]:
-    """Give the tags of a version: what it is, what it was made from, and what the gate said beside which champion."""
+    """Give the tags of a version: what it is, what it was made from, and what the gate said beside which champions."""
     content = load_evaluation(evaluation)
+    made_up = {"perceptual": MADE_UP, "pixel_champion_then": _number(pixel_champion)} if content.perceptual else {}
     return {
         "domain": domain.name,
         "scale": str(content.scale),
         "operator": content.operator,
         "family": family,
+        "purpose": "perceptual" if content.perceptual else "fidelity",
+        **made_up,
         "claim_level": content.claim.level,
         "claim": content.claim.text,
         "work": work,
@@ -85,8 +102,12 @@ def version_tags(
         "gate": gate_state(domain, evaluation, family, decision, champion),
         "gate_sentence": decision.sentence,
         "gate_reasons": json.dumps(decision.reasons),
-        "champion_then": str(champion.number) if champion else "none",
+        "champion_then": _number(champion),
     }
+
+
+def _number(version: Version | None) -> str:
+    return str(version.number) if version else "none"
 
 
 def gate_state(domain: Domain, evaluation: EvaluationRef, family: str, decision: Decision, champion: Version | None) -> Gate:

@@ -23,7 +23,7 @@ from flows.beside import Beside, beside, inherited
 from flows.console import Notebook, RichLog
 from flows.delivery import Delivered
 from flows.domains import load_domain
-from flows.evidence import CONTRACT, hold_back, model_name, run_tags, version_tags
+from flows.evidence import CONTRACT, hold_back, model_name, pixel_name, run_tags, version_tags
 from flows.lookup import bundle_folder
 from flows.pictures import save_pictures
 from flows.registry import CHALLENGER, CHAMPION, Registry, Version
@@ -113,6 +113,8 @@ class _Chain:
         self.tracking = Tracking(environment.set_tracking(os.environ, folder), folder / "mlflow")
         self.registry = Registry(self.tracking)
         self.champion = self.registry.look(self.name, CHAMPION)
+        pixel = pixel_name(work.domain, work.recipe)
+        self.pixel_champion = self.registry.look(pixel, CHAMPION) if pixel else None
         self.copies = folder / "registry"
 
     def known(self) -> FlowResult | None:
@@ -150,8 +152,9 @@ class _Chain:
         bundle = train_task(work, stores, self.others)
         log.flush()
         calibrated = calibrate_task(work, manifest, bundle)
-        rival = self.registry.folder(self.champion, self.copies) if self.champion else None
-        evaluated = evaluate_task(work, manifest, calibrated, rival, self.others.parent)
+        evaluated = evaluate_task(
+            work, manifest, calibrated, self._folder(self.champion), self._folder(self.pixel_champion), self.others.parent
+        )
         evaluation = load_evaluation(evaluated)
         level = self.champion.tags.get("claim_level") if self.champion else None
         decision = hold_back(
@@ -160,12 +163,15 @@ class _Chain:
         packaged = package_task(work, calibrated, evaluated, decision)
         tags = version_tags(
             work.domain, evaluated, bundle.family, decision, packaged,
-            work=self.key, manifest=manifest.hash, champion=self.champion,
+            work=self.key, manifest=manifest.hash, champion=self.champion, pixel_champion=self.pixel_champion,
         )  # fmt: skip
         self._log_results(log, evaluation, packaged.path, evaluated.path / PICTURES, tags)
         version = self._register(packaged, decision, tags, run_id)
         model = _Model(packaged.path, packaged.hash, version)
         return self._result(model, evaluation, decision.sentence, decision.reasons, False, self._upscale(model), run_id)
+
+    def _folder(self, version: Version | None) -> Path | None:
+        return self.registry.folder(version, self.copies) if version else None
 
     def _register(self, packaged: BundleRef, decision: Decision, tags: Mapping[str, str], run_id: str) -> Version | None:
         if not decision.register_it:
@@ -182,6 +188,8 @@ class _Chain:
             name = row.method.replace(" ", "_")
             log.metric(f"test/psnr_db/{name}", row.psnr_db, 0)
             log.metric(f"test/ssim/{name}", row.ssim, 0)
+            if row.octave_energy is not None:
+                log.metric(f"test/octave_energy/{name}", row.octave_energy, 0)
         log.tags(tags)
         for name in (REPORT, "card.md", EVALUATION, "bundle.json"):
             log.file(folder / name, None if name == REPORT else "bundle")

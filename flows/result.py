@@ -37,11 +37,12 @@ class Request(Record):
 
 
 class Row(Record):
-    """One method of the result table: means over the test regions."""
+    """One method of the result table: means over the test regions; `octave_energy` None where it was measured on none."""
 
     method: str
     psnr_db: float
     ssim: float
+    octave_energy: float | None = None
 
 
 class FlowResult(Record):
@@ -72,7 +73,15 @@ class FlowResult(Record):
 
 def rows(evaluation: Evaluation) -> tuple[Row, ...]:
     """Give the table of an evaluation."""
-    return tuple(Row(method=name, psnr_db=evaluation.mean_psnr_db(name), ssim=evaluation.mean_ssim(name)) for name in evaluation.methods())
+    return tuple(
+        Row(
+            method=name,
+            psnr_db=evaluation.mean_psnr_db(name),
+            ssim=evaluation.mean_ssim(name),
+            octave_energy=evaluation.mean_octave_energy(name),
+        )
+        for name in evaluation.methods()
+    )
 
 
 def protocol_sentence(evaluation: Evaluation) -> str:

@@ -94,12 +94,18 @@ def calibrate_task(work: Work, manifest: ManifestRef, bundle: BundleRef) -> Cali
 
 @task(name="evaluate", cache_policy=NO_CACHE)
 def evaluate_task(
-    work: Work, manifest: ManifestRef, calibrated: CalibrationRef, champion: Path | None, parent: Path | None
+    work: Work,
+    manifest: ManifestRef,
+    calibrated: CalibrationRef,
+    champion: Path | None,
+    pixel_champion: Path | None,
+    parent: Path | None,
 ) -> EvaluationRef:
     """Measure a calibrated bundle."""
     return evaluate(
-        work.domain, manifest, calibrated, champion=champion, parent=parent, recipe=work.recipe, workspace=work.workspace, log=work.log
-    )
+        work.domain, manifest, calibrated, champion=champion, pixel_champion=pixel_champion, parent=parent,
+        recipe=work.recipe, workspace=work.workspace, log=work.log,
+    )  # fmt: skip
 
 
 @task(name="gate", cache_policy=NO_CACHE)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sr_core.raster import Scene, SceneWriter
     from sr_core.trust.verdict import Check
 
+CAUTION = "SR_CAUTION"  # the output tag with what holds of every image of a model; a writer that must cut texts keeps it
+
 
 @dataclass(frozen=True)
 class Sensitivity:

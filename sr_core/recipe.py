@@ -30,6 +30,7 @@ Scales = Annotated[tuple[Scale, ...], BeforeValidator(_listed)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 USUAL_STEPS = 360
 ENDS = ("epochs", "cpu_minutes", "minutes")  # what may end training instead of steps
+Purpose = Literal["fidelity", "perceptual"]
 
 
 class PatchPlan(Record):
@@ -220,7 +221,7 @@ class Recipe(Record):
     """
 
     domain: str
-    purpose: Literal["fidelity", "perceptual"] = "fidelity"
+    purpose: Purpose = "fidelity"
     allow_perceptual: bool = True
     scale: Scale = 2
     operator: str = "bicubic"

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from domains.medical.header import SliceHeader
+from sr_core.domain import CAUTION
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -74,10 +75,12 @@ class Stamp:
 
     def description(self) -> str:
         """Say what was done (a DICOM ST: at most 1024 characters)."""
+        tags = dict(self.tags)
+        caution = tags.pop(CAUTION, "")  # first of all that may be cut off
         parts = [
-            f"Upscaled x{self.scale} in the image plane by a machine-learning model.", NOTICE, f"Model: {self.model}.",
-            f"Assumed degradation: {self.operator}.", f"Claim: {self.claim}", f"Verdict: {self.verdict}",
-            *(f"{name}={value};" for name, value in self.tags.items()),
+            f"Upscaled x{self.scale} in the image plane by a machine-learning model.", NOTICE, *([caution] if caution else []),
+            f"Model: {self.model}.", f"Assumed degradation: {self.operator}.", f"Claim: {self.claim}", f"Verdict: {self.verdict}",
+            *(f"{name}={value};" for name, value in tags.items()),
         ]  # fmt: skip
         return " ".join(parts).replace("\\", "/")[:1024]
 

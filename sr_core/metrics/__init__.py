@@ -21,7 +21,7 @@ from sr_core.metrics.msssim import msssim
 from sr_core.metrics.nqm import nqm
 from sr_core.metrics.protocol import Protocol, luma
 from sr_core.metrics.quality_index import q2n, uiqi
-from sr_core.metrics.resolution import RingCorrelation, octave_energy, ring_correlation
+from sr_core.metrics.resolution import RingCorrelation, highest_octave, octave_distance, octave_energy, ring_correlation
 from sr_core.metrics.shift import Shift, mean_floor, sub_pixel_shift
 from sr_core.metrics.spectral import NdviDifference, SpectralAngle, ergas, ndvi_difference, ndvi_difference_lr, rmse, spectral_angle
 from sr_core.metrics.table import Cell, Table
@@ -29,7 +29,8 @@ from sr_core.metrics.wpsnr import wpsnr
 
 __all__ = [
     "CalibrationCurve", "Cell", "MeanOpinion", "NdviDifference", "Protocol", "RingCorrelation", "Score", "Shift", "SixScores",
-    "SpectralAngle", "Table", "calibration_error", "ergas", "ifc", "interval_score", "lr_psnr", "luma", "mean_floor", "mean_opinion",
-    "modcrop", "msssim", "ndvi_difference", "ndvi_difference_lr", "nqm", "octave_energy", "psnr", "q2n", "ring_correlation", "rmse",
-    "spectral_angle", "srcnn_pair", "srcnn_protocol", "srcnn_score", "srcnn_six", "ssim", "sub_pixel_shift", "uiqi", "wpsnr",
+    "SpectralAngle", "Table", "calibration_error", "ergas", "highest_octave", "ifc", "interval_score", "lr_psnr", "luma", "mean_floor",
+    "mean_opinion", "modcrop", "msssim", "ndvi_difference", "ndvi_difference_lr", "nqm", "octave_distance", "octave_energy", "psnr", "q2n",
+    "ring_correlation", "rmse", "spectral_angle", "srcnn_pair", "srcnn_protocol", "srcnn_score", "srcnn_six", "ssim", "sub_pixel_shift",
+    "uiqi", "wpsnr",
 ]  # fmt: skip

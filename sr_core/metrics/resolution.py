@@ -9,6 +9,7 @@ contrast loss in single-particle electron cryomicroscopy, J. Mol. Biol. 333 (200
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from sr_core.operators.factor import FloatArray
 
 SMALLEST_SIDE = 16
 FRC_THRESHOLD = 1 / 7  # signal to noise power 1/6 in each image
+LEAST_RATIO = 1e-12  # of energies: an image without any detail is far from 1, not infinitely far
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,24 @@ def octave_energy(sr: NDArray[Any], hr: NDArray[Any], protocol: Protocol, mask: 
     ratio = np.full_like(truth, np.nan)
     np.divide(made, truth, out=ratio, where=truth > 0)
     return ratio
+
+
+def highest_octave(sr: NDArray[Any], hr: NDArray[Any], protocol: Protocol, mask: BoolArray | None = None) -> tuple[float, ...]:
+    """Give the energy of an image over that of its reference in the highest octave of frequency, of each band where that is a number.
+
+    Parameters as for `octave_energy`. Empty where it cannot be measured: the image has holes or is too small, or the reference has no
+    energy there.
+    """
+    try:
+        ratios = octave_energy(sr, hr, protocol, mask, octaves=1)[:, 0].tolist()
+    except ShapeError:
+        return ()
+    return tuple(ratio for ratio in ratios if math.isfinite(ratio))
+
+
+def octave_distance(ratio: float) -> float:
+    """Give how far a ratio of energies is from 1, |ln ratio|: as much for half as for double. NaN stays NaN."""
+    return abs(math.log(max(ratio, LEAST_RATIO))) if not math.isnan(ratio) else math.nan
 
 
 def spectrum(images: FloatArray, window: bool = True) -> NDArray[np.complex128]:

@@ -30,10 +30,11 @@ class Score:
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One line of the table of scores: the method, its mean, each region."""
+    """One line of the table of scores: the method, its mean, the mean energy in the highest octave, each region."""
 
     method: str
     mean: Score
+    octave: str
     regions: tuple[Score, ...]
 
 
@@ -69,11 +70,12 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class Summary:
-    """The verdict over all regions."""
+    """The verdict over all regions; `cautions` hold of every image of the model."""
 
     status: Status
     sentence: str
     reasons: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
 
 def summary(evaluation: Evaluation) -> Summary:
@@ -88,13 +90,14 @@ def summary(evaluation: Evaluation) -> Summary:
     else:
         sentence = f"Of {len(verdicts)} test regions " + ", ".join(f"{n} {WORDS[s]}" for s, n in counts if n) + "."
     reasons: list[str] = []
+    cautions = tuple(dict.fromkeys(caution for verdict in verdicts for caution in verdict.cautions))
     for region in evaluation.regions:
         for reason in region.verdict.reasons:
-            if reason != evaluation.claim.text:  # that one stands on the page already
+            if reason != evaluation.claim.text and reason not in cautions:  # those stand on the page already
                 reasons.append(f"{region.region.name}: {reason}")
     rest = len(reasons) - MOST_REASONS
     shown = (*reasons[:MOST_REASONS], f"and {rest} more: see the table of checks") if rest > 0 else tuple(reasons)
-    return Summary(status, sentence, shown)
+    return Summary(status, sentence, shown, cautions)
 
 
 def method_rows(evaluation: Evaluation) -> tuple[MethodRow, ...]:
@@ -108,8 +111,12 @@ def method_rows(evaluation: Evaluation) -> tuple[MethodRow, ...]:
         return Score(decimals(values[0], 2), decimals(values[1], 4), values[0] == top[0], values[1] == top[1])
 
     return tuple(
-        MethodRow(m, cell(means[m], best[0]), tuple(cell(c[m], b) for c, b in zip(columns, best[1:], strict=True))) for m in methods
-    )
+        MethodRow(
+            m, cell(means[m], best[0]), ratio(evaluation.mean_octave_energy(m)),
+            tuple(cell(c[m], b) for c, b in zip(columns, best[1:], strict=True)),
+        )
+        for m in methods
+    )  # fmt: skip
 
 
 def gain_rows(evaluation: Evaluation) -> dict[str, list[float]]:
@@ -167,6 +174,11 @@ def largest_errors_sentence(evaluation: Evaluation) -> str:
 def decimals(value: float, digits: int) -> str:
     """Write a figure with a fixed number of decimals."""
     return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else number(value)
+
+
+def ratio(value: float | None) -> str:
+    """Write a ratio to the truth, two decimals; a dash for none."""
+    return "–" if value is None else decimals(value, 2)
 
 
 def percent(share: float | None) -> str:

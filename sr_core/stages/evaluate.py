@@ -1,7 +1,8 @@
-"""Evaluate: a calibrated bundle beside its baselines and the present champion, on the same test regions."""
+"""Evaluate: a calibrated bundle beside its baselines and the present champions, on the same test regions."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.domain import Domain
-from sr_core.evaluation import PARENT, Evaluation, Method, MethodScore, RegionScore
+from sr_core.evaluation import PARENT, RIVALS, Evaluation, Method, MethodScore, RegionScore
 from sr_core.log import Log
-from sr_core.raster import Float32Array
+from sr_core.raster import Float32Array, Raster
 from sr_core.recipe import Recipe
-from sr_core.records import CalibrationRef, EvaluationRef, Manifest, ManifestRef, Region
+from sr_core.records import CalibrationRef, Digest, EvaluationRef, Manifest, ManifestRef, Region
 from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, residual_of, run_checks
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from sr_core.networks import SRNet
     from sr_core.stages.restore import Restored, Restorer
 
-VERSION = 2
+VERSION = 3
 EVALUATION = "evaluation.json"
 PICTURES = "pictures"
 
@@ -38,6 +39,7 @@ def evaluate(
     calibrated: CalibrationRef,
     *,
     champion: Path | None,
+    pixel_champion: Path | None = None,
     recipe: Recipe,
     workspace: Workspace,
     log: Log,
@@ -47,8 +49,9 @@ def evaluate(
 
     Parameters
     ----------
-    champion : bundle folder of the present champion, measured on the same regions; None where there is none.
-    parent : bundle folder of the model that training went on from, likewise.
+    champion : bundle folder of the present champion of the model's own name, measured on the same regions; None where there is none.
+    pixel_champion : for a perceptual model, that of the champion for fidelity, beside which the gate judges it.
+    parent : that of the model that training went on from.
 
     Returns
     -------
@@ -60,24 +63,27 @@ def evaluate(
     from sr_core.stages.restore import Restorer
 
     content = load_manifest(manifest)
-    rival = Restorer(champion) if champion is not None else None
-    if rival is not None and rival.scale != recipe.scale:
-        log.say(f"evaluate: the champion upscales x{rival.scale}, not x{recipe.scale}; it is not compared")
-        rival = None
+    rivals: dict[Method, Restorer] = {}
+    for name, place in zip(RIVALS, (champion, pixel_champion), strict=True):
+        rival = Restorer(place) if place is not None else None
+        if rival is not None and rival.scale != recipe.scale:
+            log.say(f"evaluate: the {name} upscales x{rival.scale}, not x{recipe.scale}; it is not compared")
+        elif rival is not None:
+            rivals[name] = rival
     inputs = {
         "manifest": manifest.hash,
         "calibrated": calibrated.hash,
-        "champion": rival.bundle.weights_hash if rival else None,
+        "champion": _weights_of(rivals, "champion"),
+        "pixel champion": _weights_of(rivals, "pixel champion"),
     }
     if parent is not None:
         inputs["parent"] = Bundle.load(parent).weights_hash
 
     def build(folder: Path) -> EvaluationRef:
         restorer = Restorer(calibrated.path)
-        rivals: dict[Method, Restorer] = {} if rival is None else {"champion": rival}
-        if parent is not None and (elder := _elder(parent, restorer, log)) is not None:
-            rivals[PARENT] = elder
-        result = _build(folder, domain, content, restorer, rivals, log)
+        elder = None if parent is None else _elder(parent, restorer, log)
+        beside = rivals if elder is None else {**rivals, PARENT: elder}
+        result = _build(folder, domain, content, restorer, beside, log)
         (folder / EVALUATION).write_text(result.to_json())
         return EvaluationRef(path=folder, hash=folder_sha256(folder), made_from=(manifest.hash, calibrated.hash))
 
@@ -137,11 +143,18 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
         one_group=any(r.one_group for r in regions),
         protocol=protocol,
         bundle=restorer.bundle.weights_hash,
-        champion=rivals["champion"].bundle.weights_hash if "champion" in rivals else None,
+        champion=_weights_of(rivals, "champion"),
+        pixel_champion=_weights_of(rivals, "pixel champion"),
+        purpose=card.recipe.purpose,
+        perceptual=card.perceptual,
         claim=restorer.claim(domain.group_kind),
         notes=notes,
         regions=tuple(scores),
     )
+
+
+def _weights_of(rivals: Mapping[Method, Restorer], name: Method) -> Digest | None:
+    return rivals[name].bundle.weights_hash if name in rivals else None
 
 
 def _linear_filter(domain: Domain, manifest: Manifest, restorer: Restorer) -> SRNet:
@@ -181,14 +194,13 @@ class _Measured:
         }
         images["linear filter"] = restorer.base_of(linear, pair.lr.pixels, pair.lr.mask)
         images["model"] = restored.sr
-        for name, rival in rivals.items():
-            images[name] = rival.restore(pair.lr.pixels, pair.lr.mask).sr
+        images |= {name: rival.restore(pair.lr.pixels, pair.lr.mask).sr for name, rival in rivals.items()}
         written = {name: pair.encoding.decode(pair.encoding.encode(image)) for name, image in images.items()}
         return cls(pair, written, restored)
 
     def score(self, domain: Domain, region: Region, restorer: Restorer, protocol: Protocol) -> RegionScore:
         from sr_core.bundle import software
-        from sr_core.metrics import lr_psnr, psnr, ssim
+        from sr_core.metrics import lr_psnr
         from sr_core.trust.checks import coverage_check
         from sr_core.trust.interval import coverage, covered_share, largest_errors_held, mean_width
         from sr_core.trust.verdict import judge
@@ -203,14 +215,12 @@ class _Measured:
         if held is not None:
             checks = (*checks, coverage_check(held, claim.alpha, largest_held=largest))
         verdict = judge(
-            claim, checks, invisible_size_px=restorer.invisible_size_px, covered_share=covered_share(half, mask), software=software()
-        )
+            claim, checks, cautions=restorer.cautions, invisible_size_px=restorer.invisible_size_px,
+            covered_share=covered_share(half, mask), software=software(),
+        )  # fmt: skip
         return RegionScore(
             region=region,
-            methods=tuple(
-                MethodScore(method=name, psnr_db=psnr(image, hr, protocol, mask), ssim=ssim(image, hr, protocol, mask))
-                for name, image in self.images.items()
-            ),
+            methods=tuple(_scored(name, image, self.pair.hr, protocol) for name, image in self.images.items()),
             coverage=held,
             mean_width=None if half is None else mean_width(delivered, half, self.pair.hr.valid_range, mask),
             largest_errors_held=largest,
@@ -240,6 +250,18 @@ class _Measured:
             residual=residual_of(restorer.operator, self.pair.lr, delivered, mask_hr),
             guess=guess_map(delivered, restorer.operator, mask_hr),
         )
+
+
+def _scored(method: Method, image: Float32Array, hr: Raster, protocol: Protocol) -> MethodScore:
+    from sr_core.metrics import highest_octave, psnr, ssim
+
+    octaves = highest_octave(image, hr.pixels, protocol, hr.mask)
+    return MethodScore(
+        method=method,
+        psnr_db=psnr(image, hr.pixels, protocol, hr.mask),
+        ssim=ssim(image, hr.pixels, protocol, hr.mask),
+        octave_energy=statistics.fmean(octaves) if octaves else None,
+    )
 
 
 def _rms(values: Float32Array) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sr_core.errors import InputError, OutputError
 from sr_core.raster import Float32Array
+from sr_core.trust.verdict import MADE_UP
 from sr_core.workspace import folder_sha256, write_atomic
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def metadata(bundle: Bundle) -> dict[str, str]:
         "band_wise": "yes: any number of bands, each by itself" if descriptor.bandwise else "no: these bands, in this order",
         "halo": str(card.halo),
         "claim": CLAIM,
+        **({"caution": MADE_UP} if card.perceptual else {}),
         "licence": card.licence,
         "credits": json.dumps(card.credits),
         "software": card.software,

@@ -1,9 +1,10 @@
-"""Gate: whether a model is better than what anyone has without it, and whether it may become the champion."""
+"""Gate: whether a model is better than what anyone has without it, and whether it may become the champion.
+
+A model for fidelity is judged by PSNR, a perceptual one by what it is for: texture, at a bounded loss of PSNR.
+"""
 
 from __future__ import annotations
 
-import math
-import statistics
 from dataclasses import dataclass
 
 from sr_core.domain import Domain
@@ -11,12 +12,11 @@ from sr_core.evaluation import BASELINES, PARENT, Evaluation, Method
 from sr_core.log import Log
 from sr_core.records import EvaluationRef, Record
 from sr_core.stages.evaluate import load_evaluation
+from sr_core.stages.paired import paired_gain, paired_octave_gain
 from sr_core.trust.claim import plural
-from sr_core.trust.verdict import LEVELS, ONE_SCENE
+from sr_core.trust.verdict import LEVELS
 
-CONFIDENCE = 0.90  # one-sided, of the paired gain
-ENOUGH_GROUPS = 3
-LEAST_GAIN_DB = 0.05  # every region, where there are too few groups to test
+MOST_LOSS_DB = 2.0  # of PSNR, that a perceptual model may lose to the champion for fidelity
 
 
 class Decision(Record):
@@ -29,51 +29,12 @@ class Decision(Record):
 
 
 @dataclass(frozen=True)
-class PairedGain:
-    """The model's gain over one reference on the same regions.
+class _Judged:
+    """What speaks against registering a model, what against promoting it, and what was found of it, in words."""
 
-    `lower_db` is the lower end of the one-sided 90 % t-interval of the mean; with fewer than three groups it is the worst
-    region, and the gain is labelled "too few to test". `counted` is what the count counts, in words.
-    """
-
-    reference: Method
-    mean_db: float
-    lower_db: float
-    count: int
-    counted: str
-    tested: bool
-
-    @property
-    def better(self) -> bool:
-        """Whether the gain is beyond noise (or, untested, at least 0.05 dB in every region)."""
-        return self.lower_db > 0 if self.tested else self.lower_db >= LEAST_GAIN_DB
-
-    def sentence(self) -> str:
-        """Say it."""
-        how = (
-            f"lower bound {self.lower_db:+.2f} dB at 90 % over {self.count} {self.counted}"
-            if self.tested
-            else f"worst {self.lower_db:+.2f} dB of {self.count} {self.counted}, too few to test"
-        )
-        return f"{self.mean_db:+.2f} dB over {self.reference} ({how})"
-
-
-def paired_gain(evaluation: Evaluation, reference: Method) -> PairedGain:
-    """Compare the model with a reference, group by group, on the same regions under the same protocol.
-
-    Blocks of one group are not independent: however many there are, their gain is never called tested.
-    """
-    gains = list(evaluation.gain_db(reference).values())
-    mean = statistics.fmean(gains)
-    tested = len(gains) >= ENOUGH_GROUPS and not evaluation.one_group
-    if tested:
-        from scipy import stats
-
-        lower = mean - float(stats.t.ppf(CONFIDENCE, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
-    else:
-        lower = math.nan if any(math.isnan(g) for g in gains) else min(gains)
-    counted = ONE_SCENE if evaluation.one_group else evaluation.group_kind
-    return PairedGain(reference, mean, lower, len(gains), plural(counted) if len(gains) > 1 else counted, tested)
+    against_register: tuple[str, ...]
+    against_promote: tuple[str, ...]
+    found: tuple[str, ...]
 
 
 def gate(
@@ -87,8 +48,11 @@ def gate(
 ) -> Decision:
     """Decide from an evaluation.
 
-    Registered: better than the baselines and than the parent of a warm start, no verdict failed, the claim strong enough. Promoted:
-    besides, better than the champion, enough test groups, and a person's approval where the domain asks for it.
+    Registered: no verdict failed, the claim strong enough, and: for fidelity, PSNR better than the baselines' and that of the parent of a
+    warm start; perceptual, the energy in the highest octave of frequency nearer to the truth's than that of the champion for fidelity, at a
+    loss of at most 2 dB. (Where there is no such champion, the fitted linear filter stands in.) A run for a perceptual model that ended as
+    another is not registered. Promoted: besides, better than the champion of its own name in the same figure, enough test groups, and a
+    person's approval where the domain asks for it.
 
     Parameters
     ----------
@@ -97,9 +61,13 @@ def gate(
     champion_level : claim level of the present champion, or None where there is none.
     """
     content = load_evaluation(evaluation)
-    references = [b for b in (*BASELINES, PARENT) if b in content.methods() and not (family == "linear" and b == "linear filter")]
-    gains = [paired_gain(content, reference) for reference in references]
-    against_register = [f"not better: {g.sentence()}" for g in gains if not g.better]
+    if content.purpose == "fidelity":
+        judged = _fidelity(content, family)
+    elif content.perceptual:
+        judged = _perceptual(content)
+    else:
+        judged = _Judged((_other(family),), (), ())
+    against_register = list(judged.against_register)
     failed = [r.region.name for r in content.regions if r.verdict.status == "fail"]
     if failed:
         against_register.append(f"the checks failed on {len(failed)} of {len(content.regions)} test regions")
@@ -107,12 +75,7 @@ def gate(
     if LEVELS.index(content.claim.level) < LEVELS.index(sensitivity.minimum_level):
         against_register.append(f"the claim is '{content.claim.level}'; {domain.name} needs at least '{sensitivity.minimum_level}'")
 
-    against_promote: list[str] = []
-    if content.champion is not None:
-        over = paired_gain(content, "champion")
-        gains.append(over)
-        if not over.better:
-            against_promote.append(f"not better than the champion: {over.sentence()}")
+    against_promote = list(judged.against_promote)
     if champion_level and LEVELS.index(content.claim.level) < LEVELS.index(champion_level):
         against_promote.append(f"the claim '{content.claim.level}' is weaker than the champion's '{champion_level}'")
     groups = 1 if content.one_group else len({r.region.group for r in content.regions})
@@ -126,9 +89,9 @@ def gate(
 
     register = not against_register
     promote = register and not against_promote
-    reasons = (*against_register, *against_promote) or tuple(g.sentence() for g in gains)
+    reasons = (*against_register, *against_promote) or judged.found
     if promote:
-        sentence = "Promoted: " + "; ".join(g.sentence() for g in gains) + "."
+        sentence = "Promoted: " + "; ".join(judged.found) + "."
         if approved_by:
             sentence += f" Approved by {approved_by}."
     elif register:
@@ -137,3 +100,54 @@ def gate(
         sentence = "Not registered, not promoted: " + "; ".join((*against_register, *against_promote)) + "."
     log.say(f"gate: {sentence}")
     return Decision(register_it=register, promote=promote, reasons=reasons, sentence=sentence)
+
+
+def _fidelity(content: Evaluation, family: str) -> _Judged:
+    """Judge a model by its PSNR."""
+    references = [b for b in (*BASELINES, PARENT) if b in content.methods() and not (family == "linear" and b == "linear filter")]
+    gains = [paired_gain(content, reference) for reference in references]
+    against_register = tuple(f"not better: {g.sentence()}" for g in gains if not g.better)
+    against_promote: tuple[str, ...] = ()
+    if content.champion is not None:
+        over = paired_gain(content, "champion")
+        gains.append(over)
+        if not over.better:
+            against_promote = (f"not better than the champion: {over.sentence()}",)
+    return _Judged(against_register, against_promote, tuple(g.sentence() for g in gains))
+
+
+def _perceptual(content: Evaluation) -> _Judged:
+    """Judge a model by its texture, and by what that costs."""
+    partner: Method = "pixel champion" if content.pixel_champion is not None else "linear filter"
+    against_register, found = _texture_over(content, partner)
+    against_promote: list[str] = []
+    if content.champion is not None:
+        against, over = _texture_over(content, "champion")
+        against_promote += [f"not better than the champion: {reason}" for reason in against]
+        found += over
+    return _Judged(tuple(against_register), tuple(against_promote), tuple(found))
+
+
+def _texture_over(content: Evaluation, reference: Method) -> tuple[list[str], list[str]]:
+    """Compare with a reference; give what falls short, and all that was found."""
+    named = "the linear filter (there is no pixel champion to compare with)" if reference == "linear filter" else f"the {reference}"
+    nearer, gain = paired_octave_gain(content, reference), paired_gain(content, reference)
+    made, other = (content.mean_octave_energy(method) for method in ("model", reference))
+    if nearer is None or made is None or other is None:
+        texture = f"the energy in the highest octave cannot be measured beside {named} on the test regions"
+    else:
+        texture = (
+            f"the energy in the highest octave is {made:.2f} of the truth's, {other:.2f} with {named}: "
+            f"nearer to 1 by {nearer.mean:+.2f} in |ln ratio| ({nearer.how()})"
+        )
+    loss = f"PSNR {gain.mean:+.2f} dB beside {named}, of which at most {MOST_LOSS_DB:g} dB may be lost"
+    enough = nearer is not None and nearer.better
+    bounded = -gain.mean <= MOST_LOSS_DB  # NaN never is
+    against = [*([] if enough else [f"not enough texture: {texture}"]), *([] if bounded else [f"too much lost: {loss}"])]
+    return against, [texture, loss]
+
+
+def _other(family: str) -> str:
+    """Say that a run for a perceptual model ended as another."""
+    what = "the fitted linear filter" if family == "linear" else "the network of the pixel phase"
+    return f"the run ended as {what}, which is no perceptual model (the notes say why); purpose=fidelity has it judged for what it is"

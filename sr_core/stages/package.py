@@ -12,6 +12,7 @@ from sr_core.records import BundleRef, CalibrationRef, EvaluationRef
 from sr_core.stages.evaluate import EVALUATION, PICTURES, load_evaluation
 from sr_core.stages.gate import Decision
 from sr_core.trust.precision import PRECISION, PrecisionGate, load_gate
+from sr_core.trust.verdict import MADE_UP
 from sr_core.workspace import RECORD, Workspace, folder_sha256
 
 if TYPE_CHECKING:
@@ -112,10 +113,16 @@ def _pictures(ref: EvaluationRef, evaluation: Evaluation) -> tuple[RegionPicture
 
 def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate: PrecisionGate | None = None) -> str:
     """Write the model card (Markdown): what it is, what it was measured at, what may be claimed, what it must not be used for."""
-    rows = "\n".join(f"| {m} | {evaluation.mean_psnr_db(m):.2f} | {evaluation.mean_ssim(m):.4f} |" for m in evaluation.methods())
+    from sr_core.report.tables import ratio
+
+    rows = "\n".join(
+        f"| {m} | {evaluation.mean_psnr_db(m):.2f} | {evaluation.mean_ssim(m):.4f} | {ratio(evaluation.mean_octave_energy(m))} |"
+        for m in evaluation.methods()
+    )
     groups = "one group" if evaluation.one_group else f"{len({r.region.group for r in evaluation.regions})} {evaluation.group_kind}s"
     notes = "\n".join(f"- {note}" for note in evaluation.notes) or "- none"
     credits_ = "\n".join(f"- {credit}" for credit in card.credits) or "- none stated"
+    cautions = f"\n\n{MADE_UP}" if card.perceptual else ""
     formats = " ".join(gate.says()) if gate is not None else "No other number format than float32 was measured."
     d = card.descriptor
     return f"""# {evaluation.domain}, x{evaluation.scale}: {d.family}
@@ -133,15 +140,15 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
 
 {len(evaluation.regions)} test regions of {groups}; {evaluation.protocol.describe()}.
 
-| method | PSNR, dB | SSIM |
-|---|---|---|
+| method | PSNR, dB | SSIM | energy in the highest octave |
+|---|---|---|---|
 {rows}
 
 {formats}
 
 ## What may be claimed
 
-{evaluation.claim.text}
+{evaluation.claim.text}{cautions}
 
 ## Notes
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sr_core.domain import Domain, OutputPlan
+from sr_core.domain import CAUTION, Domain, OutputPlan
 from sr_core.stages.bands import band_height
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def make_plan(
             "SR_CALIBRATION": restorer.calibration.digest() if restorer.calibration else "none",
             "SR_NOTICE": domain.sensitivity.notice,
             **({"SR_ENSEMBLE": str(runs)} if runs > 1 else {}),
+            **({CAUTION: " ".join(restorer.cautions)} if restorer.cautions else {}),
         },
         interval=interval and gives_interval(restorer),
         residual=residual,

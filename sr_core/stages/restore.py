@@ -251,6 +251,13 @@ class Restorer:
         return no_claim(self.uncalibrated, group_kind=group_kind, operator=self.operator.digest())
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """Sentences that hold of every image of this model: that a perceptual one makes detail up."""
+        from sr_core.trust.verdict import MADE_UP
+
+        return (MADE_UP,) if self.card.perceptual else ()
+
+    @property
     def invisible_size_px(self) -> float | None:
         """Smallest object (FWHM, HR px) that the measurement vouches for; None where there is none."""
         from sr_core.trust.consistency import smallest_vouched_size

@@ -215,6 +215,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
     return judge(
         restorer.claim(domain.group_kind),
         (*worst_of(results), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
+        cautions=restorer.cautions,
         invisible_size_px=restorer.invisible_size_px,
         covered_share=1.0 if gives_interval(restorer) else 0.0,
         inputs=(source.sha256,),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from sr_core.losses import GAMES
+from sr_core.metrics import octave_distance
 from sr_core.networks import SRNet
 from sr_core.training.descent import Descent
 from sr_core.training.duel import AdversarialObjective
@@ -89,7 +89,7 @@ def _guarded(task: Task, progress: Progress, validation: Validation | None, net:
         sentence = "The network was trained for texture; without validation images nothing says what that cost."
         return following(noted(task, progress, sentence).model_copy(update={"perceptual": True}), net, weights)
     made, before = validation.octave(net), validation.octave(pixel)
-    if made is None or before is None or not _distance(made) < _distance(before) - LEAST_GAIN:
+    if made is None or before is None or not octave_distance(made) < octave_distance(before) - LEAST_GAIN:
         found = "cannot be measured on them" if made is None or before is None else f"is {made:.2f} of the truth's, {before:.2f} before"
         sentence = f"The adversarial phase gained nothing on the validation images (energy in the highest octave {found}): left out."
         return following(noted(task, progress, sentence), pixel, weights)
@@ -100,8 +100,3 @@ def _guarded(task: Task, progress: Progress, validation: Validation | None, net:
     )
     scores = {**progress.scores, "network": got, "pixel network": had}
     return following(noted(task, progress, sentence).model_copy(update={"perceptual": True, "scores": scores}), net, weights)
-
-
-def _distance(ratio: float) -> float:
-    """Give how far a ratio of energies is from 1, as much for half as for double."""
-    return abs(math.log(max(ratio, 1e-12)))

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sr_core.errors import ShapeError
-from sr_core.metrics import Protocol, octave_energy, psnr
+from sr_core.metrics import Protocol, highest_octave, psnr
 from sr_core.networks import SRNet
 from sr_core.operators import make_operator
 from sr_core.raster import windows
@@ -55,14 +54,11 @@ class Validation:
 
         Images with holes, or smaller than the measure asks, are left out; None where none is left.
         """
-        predict, values = self._predictor(net), []
+        predict = self._predictor(net)
+        values: list[float] = []
         for lr, hr, _, mask in self._pieces():
             sr = predict(lr[None].float().to(self.task.device))[0].cpu().numpy()
-            try:
-                energies = octave_energy(sr, hr.numpy(), self._protocol, mask.numpy().astype(bool), octaves=1)
-            except ShapeError:
-                continue
-            values += [energy for energy in energies[:, 0].tolist() if np.isfinite(energy)]
+            values += highest_octave(sr, hr.numpy(), self._protocol, mask.numpy().astype(bool))
         return float(np.mean(values)) if values else None
 
     @torch.no_grad()

@@ -22,6 +22,7 @@ Outcome = Literal["pass", "warn", "fail", "skipped"]
 Severity = Literal["warn", "fail"]
 Direction = Literal["at most", "at least"]
 LEVELS: tuple[Level, ...] = ("none", "empirical", "certified")  # rising
+MADE_UP = "Detail in this image is made up to look right; it is not a measurement."  # of perceptual models
 ONE_SCENE = "block of one scene"  # the kind of "group" where one scene had to serve every split
 
 
@@ -105,13 +106,15 @@ class Verdict(Record):
     covered_share : share of the valid pixels that carry an interval, 0..1.
     inputs, outputs : sha256 of the files read and written, the image first.
     time : ISO 8601, or None where the record must be the same on every run.
-    key : hash of all that the files depend on (`OutputPlan.key`); left out of the text where there are none.
+    cautions : what holds of every image of this model, whatever its checks say; among the reasons, too.
+    key : hash of all that the files depend on (`OutputPlan.key`). Cautions and key are left out of the text where there are none.
     """
 
     status: Status
     claim: Claim
     checks: tuple[CheckResult, ...]
     reasons: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = Field(default=(), exclude_if=lambda cautions: not cautions)
     invisible_size_px: float | None = None
     covered_share: float | None = None
     inputs: tuple[Digest, ...] = ()
@@ -123,12 +126,12 @@ class Verdict(Record):
 
     @property
     def sentence(self) -> str:
-        """The verdict in one sentence (what is claimed of the interval stands in `claim.text`)."""
+        """The verdict in one line: status, first reason and every caution (what is claimed of the interval stands in `claim.text`)."""
         ran = [c for c in self.checks if c.outcome != "skipped" and c.threshold is not None]  # a figure without a limit passes nothing
         count = f"{len(ran)} of {len(ran)} checks passed" if all(c.outcome == "pass" for c in ran) else (
             f"{sum(c.outcome == 'pass' for c in ran)} of {len(ran)} checks passed"
         )  # fmt: skip
-        return f"{self.status.capitalize()}: {count}." + (f" {self.reasons[0]}" if self.reasons else "")
+        return " ".join((f"{self.status.capitalize()}: {count}.", *dict.fromkeys((*self.reasons[:1], *self.cautions))))
 
 
 @dataclass(frozen=True)
@@ -267,6 +270,7 @@ def judge(
     checks: Sequence[CheckResult],
     *,
     abstain: Sequence[str] = (),
+    cautions: Sequence[str] = (),
     invisible_size_px: float | None = None,
     covered_share: float | None = None,
     inputs: Sequence[Digest] = (),
@@ -281,13 +285,14 @@ def judge(
     claim : what is said of the interval.
     checks : all results; the worst decides.
     abstain : reasons why this image is outside of what was calibrated; any makes the verdict abstain.
+    cautions : what holds of every image of this model; any keeps the verdict from a pass.
     invisible_size_px, covered_share, inputs, outputs, software, time : see `Verdict`.
 
     Returns
     -------
     Verdict
         fail if any check fails or any value is not a number; else abstain; else warn if a check warns, a required check
-        was skipped, or there is no claim; else pass.
+        was skipped, there is a caution, or there is no claim; else pass.
 
     Raises
     ------
@@ -306,10 +311,11 @@ def judge(
         status = "fail"
     elif abstain:
         status = "abstain"
-    elif warned or missing or unclaimed:
+    elif warned or missing or cautions or unclaimed:
         status = "warn"
     return Verdict(
-        status=status, claim=claim, checks=settled, reasons=(*failed, *abstain, *warned, *missing, *unclaimed),
+        status=status, claim=claim, checks=settled, reasons=(*failed, *abstain, *warned, *missing, *cautions, *unclaimed),
+        cautions=tuple(cautions),
         invisible_size_px=invisible_size_px, covered_share=covered_share, inputs=tuple(inputs), outputs=tuple(outputs),
         calibration=claim.calibration, software=software, time=time,
     )  # fmt: skip

@@ -21,8 +21,9 @@ RANGES = {"reflectance": (0.0, 1.5), "grey level": (0.0, 255.0), "HU": (-1024.0,
 
 
 def make_bundle(
-    folder: Path, unit: str = "reflectance", calibrated: bool = True, seed: int = 0, precision: str = "auto", **descriptor: Any
-) -> Path:
+    folder: Path, unit: str = "reflectance", calibrated: bool = True, seed: int = 0, precision: str = "auto", perceptual: bool = False,
+    **descriptor: Any,
+) -> Path:  # fmt: skip
     """Write a bundle, calibrated in `precision`; `descriptor` changes its network (EDSR of 1 block of 8 maps at scale 2 by default)."""
     scale = descriptor.get("scale", 2)
     operator = make_operator("bicubic", scale)
@@ -36,7 +37,7 @@ def make_bundle(
     card = BundleCard(
         descriptor=net.descriptor, operator=operator.to_json(), mean=low + (high - low) / 4, std=(high - low) / 8, bands=("a",), unit=unit,
         valid_range=(low, high), step=0.0, data_range=high - low, recipe=Recipe(domain="photo"), data="0" * 64, data_summary="made up",
-        parents=(), software="test", licence="CC0", credits=(), notes=(),
+        parents=(), software="test", licence="CC0", credits=(), notes=(), perceptual=perceptual,
     )  # fmt: skip
     bundle = Bundle.save(folder, card, net, Curve())
     if calibrated:

@@ -130,6 +130,12 @@ def test_derivation_says_what_was_done(make_slice, one, upscaled):
     assert origin.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
 
 
+def test_a_caution_is_kept_where_the_text_is_cut(make_slice, one, upscaled):
+    target = upscaled(one(make_slice()), claim="x" * 1200, tags={"SR_CALIBRATION": "none", "SR_CAUTION": "Detail is made up."})
+    text = pydicom.dcmread(target).DerivationDescription
+    assert len(text) == 1024 and text.count("Detail is made up.") == 1
+
+
 def test_padding_is_restored_and_never_made(make_slice, one, tmp_path, verdict):
     pixels = np.full((20, 24), 40, np.int16)
     pixels[:, :5] = -2000

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+import rasterio
 from click.testing import Result
 from made_bundle import make_bundle
 from made_scenes import write_tiff
@@ -19,6 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.main import app
+from sr_core.trust.verdict import MADE_UP
 
 Sr = Callable[..., Result]
 UNITS = {"satellite": "reflectance", "medical": "HU", "face": "grey level", "photo": "grey level"}
@@ -314,3 +316,34 @@ def test_standard_streams_are_quiet_where_no_person_looks(sr: Sr, tmp_path: Path
     lines = sr("photo", "a.png", "--out", "o.png").stderr.splitlines()
     assert len(lines) == 2 and lines[0].startswith("forecast: a.png, 0.0 million values: less than 2 s, memory up to")
     assert lines[1].startswith("upscale: a.png -> o.png")
+
+
+@pytest.mark.parametrize("domain", ["satellite", "medical", "photo"])
+def test_made_up_detail_is_said_on_the_screen_in_the_verdict_and_in_the_file(
+    domain: str, sr: Sr, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    given = image_of(domain, tmp_path)
+    made = {}
+    for name in ("perceptual", "plain"):
+        bundle = make_bundle(tmp_path / name, UNITS[domain], perceptual=True) if name == "perceptual" else bundles[domain]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(bundles, domain, bundle)
+            result = sr(domain, given, "--out", f"{name}/{{stem}}_x{{scale}}{{suffix}}")
+        assert result.exit_code == 0, result.output
+        made[name] = tmp_path / name / f"{given.stem}_x2{given.suffix}"
+        verdict = json.loads(next((tmp_path / name).glob("*.verdict.json")).read_text())
+        said = name == "perceptual"
+        assert (MADE_UP in result.stdout) is (MADE_UP in verdict["reasons"]) is (verdict.get("cautions") == [MADE_UP]) is said
+        assert verdict["status"] != "pass" or not said
+        assert (MADE_UP in carried(domain, made[name])) is said
+
+
+def carried(domain: str, path: Path) -> str:
+    """Give what a file says of its making."""
+    if domain == "satellite":
+        with rasterio.open(path) as dataset:
+            return str(dataset.tags().get("SR_CAUTION", ""))
+    if domain == "medical":
+        return str(pydicom.dcmread(path).DerivationDescription)
+    with Image.open(path) as image:
+        return str(image.info.get("sr-caution", ""))

@@ -13,7 +13,7 @@ import scipy.ndimage
 from PIL import Image
 
 from sr_core.errors import InputError, ShapeError
-from sr_core.metrics import Protocol, RingCorrelation, octave_energy, ring_correlation, srcnn_pair
+from sr_core.metrics import Protocol, RingCorrelation, highest_octave, octave_distance, octave_energy, ring_correlation, srcnn_pair
 from sr_core.operators.matlab import resize
 
 PLAIN = Protocol(data_range=255, border=0)
@@ -106,3 +106,19 @@ def test_refusals() -> None:
         octave_energy(image, image, PLAIN, octaves=0)
     assert np.isnan(octave_energy(image, image, PLAIN)).all()
     assert ring_correlation(image[:, :, :32], image[:, :, :32], PLAIN).resolution() == (1 / 32,)
+
+
+def test_highest_octave_of_each_band_where_it_is_a_number() -> None:
+    hr = np.random.default_rng(5).normal(size=(3, 32, 40))
+    hr[1] = 0.5  # no energy at all
+    sr = hr * np.array([2.0, 1.0, 0.5])[:, None, None]
+    assert highest_octave(sr, hr, PLAIN) == pytest.approx((4, 0.25))
+    holed = np.ones((32, 40), bool)
+    holed[10, 10] = False
+    assert highest_octave(sr, hr, PLAIN, holed) == ()
+    assert highest_octave(sr[:, :15], hr[:, :15], PLAIN) == ()
+
+
+def test_half_is_as_far_from_the_truth_as_double() -> None:
+    assert octave_distance(1) == 0 and octave_distance(0.5) == octave_distance(2) == pytest.approx(np.log(2))
+    assert 20 < octave_distance(0) < np.inf and np.isnan(octave_distance(np.nan))

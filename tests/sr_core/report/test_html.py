@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sr_core.errors import OutputError
 from sr_core.report import html
 from sr_core.report.content import ReportContent
 from sr_core.report.html import build_report
+from sr_core.trust.verdict import MADE_UP, judge
 
 Maker = Callable[..., ReportContent]
 
@@ -149,3 +151,14 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, content: Maker) 
     with pytest.raises(OutputError):
         build_report(tmp_path / "report.html", content(regions=1))
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_perceptual_models_page_says_that_detail_is_made_up(tmp_path: Path, content: Maker) -> None:
+    made = content()
+    evaluation = made.evaluation
+    regions = tuple(
+        r.model_copy(update={"verdict": judge(evaluation.claim, r.verdict.checks, cautions=[MADE_UP])}) for r in evaluation.regions
+    )
+    text = page(tmp_path, replace(made, evaluation=evaluation.model_copy(update={"regions": regions}))).text
+    assert text.count(MADE_UP) == 1
+    assert MADE_UP not in page(tmp_path, made).text

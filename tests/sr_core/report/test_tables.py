@@ -21,6 +21,7 @@ from sr_core.report.tables import (
     region_rows,
     summary,
 )
+from sr_core.trust.verdict import MADE_UP, judge
 
 Maker = Callable[..., ReportContent]
 
@@ -85,3 +86,26 @@ def test_figures_without_an_interval(content: Maker) -> None:
 
 def test_writing_of_figures() -> None:
     assert decimals(-0.125, 2) == "−0.12" and decimals(math.inf, 2) == "∞" and percent(0.9314) == "93.1 %" and percent(None) == "–"
+
+
+def test_a_caution_is_said_once_and_not_for_every_region(content: Maker) -> None:
+    made = content().evaluation
+    regions = tuple(r.model_copy(update={"verdict": judge(made.claim, r.verdict.checks, cautions=[MADE_UP])}) for r in made.regions)
+    said = summary(made.model_copy(update={"regions": regions}))
+    assert said.status == "warn" and said.cautions == (MADE_UP,) and said.reasons == ()
+    assert summary(made).cautions == ()
+
+
+def test_the_highest_octave_stands_beside_the_scores_where_it_was_measured(content: Maker) -> None:
+    made = content().evaluation
+    assert [row.octave for row in method_rows(made)] == ["–"] * 4
+    energies = iter((0.5, 0.25, 0.375))
+    regions = tuple(
+        r.model_copy(
+            update={
+                "methods": tuple(m.model_copy(update={"octave_energy": next(energies)}) if m.method == "model" else m for m in r.methods)
+            }
+        )
+        for r in made.regions
+    )
+    assert [row.octave for row in method_rows(made.model_copy(update={"regions": regions}))] == ["–", "–", "–", "0.38"]

@@ -27,7 +27,7 @@ def integer_scene() -> np.ndarray:
 
 def test_versions() -> None:
     stages = {s.__name__.rsplit(".", 1)[1]: s.VERSION for s in (ingest, prepare, train, calibrate, evaluate, package)}
-    assert stages == {"ingest": 1, "prepare": 3, "train": 2, "calibrate": 2, "evaluate": 2, "package": 5}
+    assert stages == {"ingest": 1, "prepare": 3, "train": 2, "calibrate": 2, "evaluate": 3, "package": 5}
 
 
 def test_ingest_1_and_prepare_3(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_calibrate_2(run: Run) -> None:
     assert calibration["multiplier"] == pytest.approx(2.371, rel=0.03)
 
 
-def test_evaluate_2(run: Run) -> None:
+def test_evaluate_3(run: Run) -> None:
     evaluation = load_evaluation(run.evaluation)
     psnr = {m: evaluation.mean_psnr_db(m) for m in evaluation.methods()}
     assert psnr["bicubic"] == pytest.approx(41.27246, abs=1e-3)

@@ -5,56 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toy import ToyDomain
+from made_evaluation import DIGEST, decide, evaluation, row
 
 from sr_core.domain import Sensitivity
-from sr_core.evaluation import Evaluation, Method, MethodScore, RegionScore
-from sr_core.log import Silent
-from sr_core.metrics.protocol import Protocol
-from sr_core.raster import Window
-from sr_core.records import EvaluationRef, Group, Region
-from sr_core.stages.gate import gate, paired_gain
-from sr_core.trust.claim import make_claim
-from sr_core.trust.verdict import judge, limit
-
-DIGEST = "0" * 64
-
-
-def evaluation(rows: list[dict[Method, float]], *, one_group: bool, groups: int | None = None, failed: bool = False) -> Evaluation:
-    claim = make_claim(
-        coverages=[0.9, 0.92], pixels=[100, 100], alpha=0.1, delta=0.1, gamma=0.1, group_kind="place", one_group=one_group,
-        operator=DIGEST, operator_name="bicubic", calibration=DIGEST,
-    )  # fmt: skip
-    check = limit("residual rms", 9.0 if failed else 0.1, unit="1", threshold=1.0, source="physical", sentence="x")
-    regions = tuple(
-        RegionScore(
-            region=Region(
-                source=DIGEST, window=Window(0, 100 * i, 50, 50), one_group=one_group,
-                group=Group(kind="place", id="a" if one_group else str(i % (groups or len(rows)))),
-            ),
-            methods=tuple(MethodScore(method=m, psnr_db=v, ssim=0.9) for m, v in row.items()),
-            coverage=0.9, mean_width=1.0, largest_errors_held=0.2, lr_psnr_db=60, bicubic_lr_psnr_db=40, residual_rms=0.1,
-            residual_max=0.5, verdict=judge(claim, [check]),
-        )
-        for i, row in enumerate(rows)
-    )  # fmt: skip
-    return Evaluation(
-        domain="toy", unit="1", scale=2, operator="bicubic", group_kind="place", one_group=one_group,
-        protocol=Protocol(data_range=1.0, border=2), bundle=DIGEST, champion=None, claim=claim, notes=(), regions=regions,
-    )  # fmt: skip
-
-
-def decide(tmp_path: Path, content: Evaluation, sensitivity: Sensitivity | None = None, **more: str | None):
-    (tmp_path / "evaluation.json").write_text(content.to_json())
-    ref = EvaluationRef(path=tmp_path, hash=DIGEST)
-    settings = {"family": "edsr", "approved_by": None, "champion_level": None} | more
-    return gate(ToyDomain(sensitivity=sensitivity or Sensitivity()), ref, log=Silent(), **settings)
-
-
-def row(bicubic: float, linear: float, model: float, champion: float | None = None) -> dict[Method, float]:
-    scores: dict[Method, float] = {"bicubic": bicubic, "projected bicubic": bicubic + 0.3, "linear filter": linear, "model": model}
-    return scores if champion is None else scores | {"champion": champion}
-
+from sr_core.stages.paired import paired_gain
 
 BETTER = [row(30, 31, 31.5), row(32, 33, 33.4), row(29, 30, 30.6)]
 
@@ -81,7 +35,7 @@ def test_no_better_than_the_filter_is_not_registered(tmp_path: Path, model: floa
 def test_gain_within_noise_is_not_enough() -> None:
     noisy = evaluation([row(30, 31, 33.5), row(30, 31, 30.2), row(30, 31, 31.1)], one_group=False)
     gain = paired_gain(noisy, "linear filter")
-    assert gain.mean_db > 0.5 and gain.tested and not gain.better
+    assert gain.mean > 0.5 and gain.tested and not gain.better
 
 
 def test_linear_bundle_is_not_compared_with_itself(tmp_path: Path) -> None:
@@ -118,6 +72,11 @@ def test_weaker_claim_than_the_champions(tmp_path: Path) -> None:
     assert "weaker than the champion's 'certified'" in decision.sentence
 
 
-def test_nan_gain_is_never_better(tmp_path: Path) -> None:
-    decision = decide(tmp_path, evaluation([row(30, 31, float("nan"))] * 3, one_group=True))
+@pytest.mark.parametrize("one_group", [True, False])
+def test_nan_gain_is_never_better(tmp_path: Path, one_group: bool) -> None:
+    decision = decide(tmp_path, evaluation([row(30, 31, float("nan"))] * 3, one_group=one_group))
     assert not decision.register_it
+
+
+def test_perfect_images_are_better(tmp_path: Path) -> None:
+    assert decide(tmp_path, evaluation([row(30, 31, float("inf")), *BETTER[:2]], one_group=False)).promote

@@ -11,7 +11,7 @@ import pytest
 from sr_core.errors import ShapeError, TrustError
 from sr_core.raster import Window
 from sr_core.trust.claim import make_claim, no_claim, withdraw
-from sr_core.trust.verdict import CheckResult, Claim, Evidence, Outcome, Verdict, judge, limit, skipped, worst
+from sr_core.trust.verdict import MADE_UP, CheckResult, Claim, Evidence, Outcome, Verdict, judge, limit, skipped, worst
 
 CLAIM = make_claim(
     coverages=[0.95] * 22, pixels=[1] * 22, alpha=0.1, delta=0.1, gamma=0.1, group_kind="place", one_group=False, operator="a" * 64,
@@ -106,6 +106,33 @@ def test_record_survives_its_file() -> None:
 def test_sentence_counts_the_checks() -> None:
     assert judge(CLAIM, [PASS, PASS]).sentence == "Pass: 2 of 2 checks passed."
     assert judge(CLAIM, [PASS, WARN]).sentence == "Warn: 1 of 2 checks passed. size is 2 px, limit at most 1 px: a size"
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ([PASS], "Warn: 1 of 1 checks passed. Detail in this image is made up to look right; it is not a measurement."),
+        (
+            [WARN],
+            "Warn: 0 of 1 checks passed. size is 2 px, limit at most 1 px: a size Detail in this image is made up to look right; "
+            "it is not a measurement.",
+        ),
+        (
+            [FAIL],
+            "Fail: 0 of 1 checks passed. size is 2 px, limit at most 1 px: a size Detail in this image is made up to look right; "
+            "it is not a measurement.",
+        ),
+    ],
+)
+def test_a_caution_is_always_said_and_never_passes(checks: list[CheckResult], sentence: str) -> None:
+    verdict = judge(CLAIM, checks, cautions=[MADE_UP])
+    assert verdict.sentence == sentence and verdict.cautions == (MADE_UP,) and verdict.reasons.count(MADE_UP) == 1
+    again = Verdict.from_json(verdict.to_json(), "verdict.json")
+    assert again == verdict
+
+
+def test_without_cautions_the_record_is_what_it_was() -> None:
+    assert "cautions" not in judge(CLAIM, [PASS]).to_json()
 
 
 def test_evidence_refuses_arrays_of_different_images() -> None:
