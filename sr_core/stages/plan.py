@@ -43,6 +43,7 @@ def make_plan(
             "SR_CALIBRATION": restorer.calibration.digest() if restorer.calibration else "none",
             "SR_NOTICE": domain.sensitivity.notice,
             **({"SR_ENSEMBLE": str(runs)} if runs > 1 else {}),
+            **({"SR_CREDITS": "; ".join(restorer.card.credits)} if restorer.card.credits else {}),
         },
         interval=interval and gives_interval(restorer),
         residual=residual,
