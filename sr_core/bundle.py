@@ -160,7 +160,7 @@ class Bundle:
         BundleError
             If a file is missing or damaged, of a newer schema, or the network does not give the stored result here.
         """
-        card = _card(folder)
+        card = read_card(folder)
         tensors = _tensors(folder / WEIGHTS)
         digest = weights_hash(tensors)
         if digest != card.weights:
@@ -242,7 +242,14 @@ def _network(descriptor: Descriptor, tensors: dict[str, Tensor], where: str) -> 
     return net.eval()
 
 
-def _card(folder: Path) -> BundleCard:
+def read_card(folder: Path) -> BundleCard:
+    """Read what a bundle says of itself, without its weights.
+
+    Raises
+    ------
+    BundleError
+        If there is no bundle, or its card is damaged.
+    """
     if not folder.is_dir():
         raise BundleError(f"no folder {folder}", "a model folder", "Check the path, or train a model: sr train --help.")
     card = _record(folder / CARD, BundleCard)
