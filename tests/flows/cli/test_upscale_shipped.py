@@ -68,6 +68,18 @@ def test_a_scene_of_any_unit_is_upscaled_at_once(words: tuple[str, ...], scale: 
             assert made.read().mean() == pytest.approx(given.read().mean(), rel=0.01)
 
 
+def test_a_scene_of_floating_point_numbers_with_a_hole(sr: Sr, tmp_path: Path) -> None:
+    values = np.random.default_rng(1).normal(-900.0, 40.0, (1, 72, 80)).astype(np.float32)
+    values[:, 20:30, 30:40] = np.nan
+    write_tiff(tmp_path / "a.tif", values, nodata=float("nan"), crs="EPSG:32633", transform=from_origin(5e5, 5e6, 10, 10))
+    result = sr("a.tif", "--out", "sr.tif")
+    assert result.exit_code == 0, result.output
+    with rasterio.open(tmp_path / "sr.tif") as made:
+        image = made.read(1)
+    assert np.isnan(image[44:56, 64:76]).all() and np.isfinite(image[:36]).all()
+    assert np.nanmean(image) == pytest.approx(-900, abs=5)
+
+
 def test_the_same_command_again_finds_its_result(sr: Sr, tmp_path: Path) -> None:
     scene(tmp_path / "a.tif")
     assert sr("a.tif", "--out", "sr.tif").exit_code == 0
