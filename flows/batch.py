@@ -251,7 +251,7 @@ class Batch:
             largest = places[amounts.index(max(amounts))]
             try:
                 with self.domain.open(largest.source) as scene:
-                    return measure_pace(self.domain, scene, self.restorer)
+                    return measure_pace(self.domain, scene, self.restorer.for_scene(scene))
             except SRError:
                 pass  # it is refused in its turn, with its reason
         return nominal_pace(self.restorer)

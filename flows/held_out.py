@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sr_core.bundle import CARD, BundleCard
+from sr_core.bundle import read_card
 from sr_core.domain import Domain
-from sr_core.errors import BundleError, InputError, SRError
+from sr_core.errors import InputError, SRError
 from sr_core.evaluation import Evaluation
 from sr_core.log import Log
 from sr_core.records import Manifest, Region, Source, Split
@@ -40,7 +40,7 @@ def held_out(bundle: Path, *, manifest: Path | None, paths: Sequence[Path], work
     """
     from flows.domains import load_domain
 
-    card = _card(bundle)
+    card = read_card(bundle)
     domain = load_domain(card.recipe.domain)
     if manifest is not None:
         found = _read_manifest(manifest / MANIFEST if manifest.is_dir() else manifest)
@@ -57,13 +57,6 @@ def held_out(bundle: Path, *, manifest: Path | None, paths: Sequence[Path], work
     split = Split(train=(), val=(), calibration=(), test=regions)
     seed, scale = card.recipe.seed, card.descriptor.scale
     return HeldOut(domain, Manifest(domain=domain.name, scale=scale, gap=0, seed=seed, sources=sources, refusals=(), split=split))
-
-
-def _card(bundle: Path) -> BundleCard:
-    path = bundle / CARD
-    if not path.is_file():
-        raise BundleError(f"no file {CARD} in {bundle}", "a model folder", "Check the path, or train a model: sr train --help.")
-    return BundleCard.from_json(path.read_text(encoding="utf-8"), str(path))
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sr_core.log import Log
 
 STANDARD_INPUT = Path("-")
+FILES_LOOKED_AT = 1000  # of a folder whose kind is not said
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,49 @@ def _listed(stream: BinaryIO, null: bool) -> list[Path]:
     if not paths:
         raise InputError("an empty list on standard input", "a path a line", "For instance: find scenes -name '*.tif' | sr upscale ... -")
     return paths
+
+
+def domain_of(paths: Sequence[Path]) -> str:
+    """Say which domain the given files are of, by what they say of themselves.
+
+    Raises
+    ------
+    InputError
+        If nothing is there, a given file does not say it (no picture does), or they are of several domains.
+    """
+    from flows.domains import domain_names, load_domain
+
+    kinds = [load_domain(name) for name in domain_names()]
+    first: dict[str, Path] = {}
+    silent: Path | None = None
+    for path in paths:
+        if _fault(path) is not None:
+            continue  # `gather` refuses it in its turn
+        names = {kind.name for file in _looked_at(path) for kind in kinds if kind.recognises(file)}
+        silent = silent if names else silent or path
+        for name in names:
+            first.setdefault(name, path)
+    if not first and silent is None:
+        raise _fault(paths[0]) or InputError("no path", "a file or a folder", "Give one.")
+    if len(first) > 1:
+        given = ", ".join(f"{path} ({name})" for name, path in sorted(first.items()))
+        raise InputError(f"images of several kinds: {given}", "one kind at a time", "Give each kind in a command of its own.")
+    if silent is not None:
+        raise InputError(
+            f"{_shown(silent)} does not say what kind of image it is", "a georeferenced raster or DICOM, which do, or the kind in words",
+            f"For a picture: sr upscale face {_shown(silent)} ... or sr upscale photo {_shown(silent)} ...; "
+            f"any kind: sr upscale {'|'.join(domain_names())} ...",
+        )  # fmt: skip
+    return next(iter(first))
+
+
+def _looked_at(path: Path) -> Iterator[Path]:
+    """Give a file, or the first files of a folder, hidden ones left out."""
+    if not path.is_dir() or path.suffix.lower() == ".safe":
+        yield path
+        return
+    files = (p for p in path.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(path).parts))
+    yield from itertools.islice(files, FILES_LOOKED_AT)
 
 
 def gather(domain: Domain, paths: Sequence[Path], log: Log) -> Inputs:

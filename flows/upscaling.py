@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from flows.inputs import expand, gather
+from flows.choice import choose
+from flows.inputs import domain_of, expand, gather
 from flows.naming import fields_in, places
 from sr_core.errors import InputError
 from sr_core.log import Log
@@ -22,15 +23,19 @@ YOURS = 2
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for; the names are those of the options of `sr upscale`. `memory` is in bytes, None: what is available."""
+    """What a person asked for; the names are those of the options of `sr upscale`.
 
-    domain: str
+    `domain` None: what the files say. `memory` is in bytes, None: what is available.
+    """
+
+    domain: str | None
     paths: tuple[Path, ...]
     out: str
     workspace: Path
     null: bool = False
     dry_run: bool = False
     model: str | None = None
+    scale: int | None = None
     bundle: Path | None = None
     interval: bool = True
     residual: bool = False
@@ -48,6 +53,7 @@ class Outcome:
     `there` are images whose result was there already; `exit_code` is 0, 1 or 2 as the command line has it.
     """
 
+    domain: str = ""
     model: str = ""
     jobs: list[Job] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
@@ -66,9 +72,13 @@ def run(request: Request, outcome: Outcome, log: Log, stream: BinaryIO) -> None:
     """
     from flows.domains import load_domain
 
-    kind = load_domain(request.domain, upscaling_only=True)
-    fields_in(request.out)  # a misspelt field is said before files are read
-    found = gather(kind, expand(request.paths, stream, request.null), log)
+    if request.domain is not None:
+        load_domain(request.domain)  # a misspelt name is said before a list is read, a misspelt field before files are
+    fields_in(request.out)
+    paths = expand(request.paths, stream, request.null)
+    outcome.domain = request.domain or domain_of(paths)
+    kind = load_domain(outcome.domain, upscaling_only=True)
+    found = gather(kind, paths, log)
     outcome.refusals += found.refusals
     if len(found.refusals) > 1 or found.sources:
         for refusal in found.refusals:
@@ -76,7 +86,7 @@ def run(request: Request, outcome: Outcome, log: Log, stream: BinaryIO) -> None:
     if not found.sources:
         reason = found.refusals[0].sentence if found.refusals else "No image lies there."
         given = ", ".join(map(str, request.paths))
-        raise InputError(f"nothing to upscale in {given}", f"images that the {request.domain} domain reads", reason)
+        raise InputError(f"nothing to upscale in {given}", f"images that the {kind.name} domain reads", reason)
     outcome.exit_code = YOURS if found.asked else 0
     _upscale(request, kind, found, outcome, log)
 
@@ -87,13 +97,20 @@ def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, lo
     from sr_core.stages.forecast import resident_bytes
     from sr_core.stages.restore import Restorer
 
-    folder, outcome.model = _model(request)
-    restorer = Restorer(folder, request.precision, tile=request.tile, ensemble=request.ensemble)
+    chosen = choose(request, kind)
+    outcome.model = chosen.name
+    if chosen.sentence:
+        log.say(f"upscale: {chosen.sentence}")
+    restorer = Restorer(chosen.folder, request.precision, tile=request.tile, ensemble=request.ensemble)
+    if request.scale not in (None, restorer.scale):
+        raise InputError(
+            f"--scale {request.scale}", f"{restorer.scale}, the scale of {chosen.name}", "Leave it out, or choose another model."
+        )
     if restorer.precision in restorer.refused:
         log.say(f"upscale: {restorer.precision} was measured and refused for this model (sr models gate-precision); it is run all the same")
     if sentence := restorer.predictor.ensemble.says():
         log.say(f"upscale: {sentence}")
-    planned = places(found.sources, found.given, request.out, scale=restorer.scale, model=outcome.model, domain=request.domain)
+    planned = places(found.sources, found.given, request.out, scale=restorer.scale, model=outcome.model, domain=outcome.domain)
     settings = Settings(
         interval=request.interval, residual=request.residual, overwrite=request.overwrite, asked=request.memory is not None,
         memory=resident_bytes() + available_memory() if request.memory is None else request.memory,
@@ -127,14 +144,3 @@ def says(jobs: list[Job]) -> str:
         f"forecast: {what}, {pixels:.1f} million values: {duration_text(sum(f.seconds for f in said))}, "
         f"memory up to {size_text(max(f.peak_bytes for f in said))}, disk up to {size_text(disk)} ({size_text(said[0].free_bytes)} free)"
     )
-
-
-def _model(request: Request) -> tuple[Path, str]:
-    """Give the bundle's folder and the model's name for `{model}`."""
-    if request.bundle is not None:
-        return request.bundle, request.bundle.resolve().name
-    from flows.registry import open_registry
-
-    registry = open_registry(request.workspace)
-    version = registry.named(request.model or f"sr-{request.domain}@champion")
-    return registry.folder(version, request.workspace / "registry"), f"{version.name}-{version.number}"

@@ -31,6 +31,7 @@ PROBE = "probe.safetensors"
 TRAINING = "training.json"
 AGAIN = "Fetch the bundle again, or train again."
 CALIBRATION = "calibration.json"
+FITTED = "filter."  # tensors of the fitted filter: few values that carry most of the image, always kept in float32
 PROBE_SIDE = 16  # LR pixels
 PROBE_TOLERANCE = 1e-3  # normalised units: float32 on any machine is a hundred times nearer
 
@@ -116,21 +117,22 @@ class Bundle:
         Parameters
         ----------
         folder : must not exist yet.
-        card : `weights` and `halo` are filled in here; whether there is a spread head is taken from the network.
+        card : `weights` and `halo` are filled in here; whether there is a spread head is taken from the network. Its recipe says in
+            which type weights are stored: the bundle's network is that of the stored weights, loaded as float32.
         net : its weights are written from whatever device they are on.
         curve : how training went.
 
         Raises
         ------
         BundleError
-            If the folder exists, or the card describes another network.
+            If the folder exists, the card describes another network, or a weight is beyond the type's range.
         """
         if folder.exists():
             raise BundleError(f"{folder} exists", "a free place for a bundle", "Give another folder, or remove it.")
         described = card.descriptor.model_copy(update={"spread": net.descriptor.spread})
         if described != net.descriptor or card.operator != net.descriptor.operator:
             raise BundleError("a card that describes another network", "the network's own descriptor and operator", "Take net.descriptor.")
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+        tensors = {name: _stored(name, tensor, card.recipe.storage) for name, tensor in net.state_dict().items()}
         digest = weights_hash(tensors)
         complete = card.model_copy(update={"descriptor": net.descriptor, "weights": digest, "halo": net.halo})
         # The network is built anew from what is written, so that what is saved is what will be loaded.
@@ -158,7 +160,7 @@ class Bundle:
         BundleError
             If a file is missing or damaged, of a newer schema, or the network does not give the stored result here.
         """
-        card = _card(folder)
+        card = read_card(folder)
         tensors = _tensors(folder / WEIGHTS)
         digest = weights_hash(tensors)
         if digest != card.weights:
@@ -206,6 +208,18 @@ def weights_hash(tensors: dict[str, Tensor]) -> Digest:
     return digest.hexdigest()
 
 
+def _stored(name: str, tensor: Tensor, storage: str) -> Tensor:
+    """Give a tensor as it is kept: float16 where the recipe says so, but for the fitted filter."""
+    whole = tensor.detach().cpu().contiguous()
+    if storage == "float32" or name.startswith(FITTED) or not whole.is_floating_point():
+        return whole
+    rounded = whole.half()
+    if not rounded.isfinite().all():
+        largest = f"{name} holds values up to {float(whole.abs().max()):.3g}"
+        raise BundleError(largest, f"finite ones of at most {torch.finfo(torch.float16).max:g}", "Set storage=float32.")
+    return rounded
+
+
 def probe_input(channels: int) -> Tensor:
     """Give the fixed picture that a bundle is tried on: waves and an edge, normalised, (1, channels, 16, 16)."""
     row, col = torch.meshgrid(torch.arange(PROBE_SIDE), torch.arange(PROBE_SIDE), indexing="ij")
@@ -228,7 +242,14 @@ def _network(descriptor: Descriptor, tensors: dict[str, Tensor], where: str) -> 
     return net.eval()
 
 
-def _card(folder: Path) -> BundleCard:
+def read_card(folder: Path) -> BundleCard:
+    """Read what a bundle says of itself, without its weights.
+
+    Raises
+    ------
+    BundleError
+        If there is no bundle, or its card is damaged.
+    """
     if not folder.is_dir():
         raise BundleError(f"no folder {folder}", "a model folder", "Check the path, or train a model: sr train --help.")
     card = _record(folder / CARD, BundleCard)

@@ -89,6 +89,12 @@ class Domain(Protocol):
     def for_upscaling(self) -> Domain:
         """Give the domain as it reads images that are only upscaled: what may not be learned from is taken, too."""
 
+    def recognises(self, path: Path) -> bool:
+        """Say whether a file shows by itself that it is of this domain (a picture does not say what it shows); never raises."""
+
+    def shipped(self) -> Mapping[int, Path]:
+        """Give the bundles that come with the package: scale to folder; what may be handed out for nobody's data is left out."""
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find the images below the given files and folders; a file that cannot be used becomes a refusal.
 

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from sr_core.errors import RecipeError
 from sr_core.families import FAMILIES, FamilyName, PositiveInt, Sizes
@@ -218,6 +218,9 @@ class Recipe(Record):
     `operator` names one of the domain's degradations; `data_range` is the range that PSNR and SSIM assume, in the image's
     unit (None: measured once on the training pixels and recorded). `purpose` "perceptual" adds the adversarial phase: texture that looks
     right at the cost of PSNR, which must be asked for by this name; where a domain's recipe sets `allow_perceptual` to false, by both.
+    `storage` is the type in which the bundle keeps the network's weights; they are rounded before calibration, so what is calibrated is
+    what is kept. `licence` and `credits` (sentences; as one text, with ";" between them) are those of the training data; they go into the
+    model's card, and the credits into every image that it makes.
     """
 
     domain: str
@@ -227,6 +230,9 @@ class Recipe(Record):
     operator: str = "bicubic"
     seed: Annotated[int, Field(ge=0)] = 1
     data_range: float | None = None
+    storage: Literal["float32", "float16"] = "float32"
+    licence: str = ""
+    credits: tuple[str, ...] = ()
     patches: PatchPlan = PatchPlan()
     network: NetworkPlan = NetworkPlan()
     training: TrainingPlan = TrainingPlan()
@@ -234,6 +240,12 @@ class Recipe(Record):
     adversarial: AdversarialPlan = AdversarialPlan()
     spread: SpreadPlan = SpreadPlan()
     calibration: CalibrationPlan = CalibrationPlan()
+
+    @field_validator("credits", mode="before")
+    @classmethod
+    def _sentences(cls, value: object) -> object:
+        """Read a text as sentences with ";" between them."""
+        return tuple(part.strip() for part in value.split(";") if part.strip()) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

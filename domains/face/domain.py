@@ -43,6 +43,16 @@ class FaceDomain:
         """Give the domain as it reads images that are only upscaled: copies are taken, too."""
         return replace(self, training=False)
 
+    def recognises(self, path: Path) -> bool:
+        """Say no: a picture does not say what it shows."""
+        return False
+
+    def shipped(self) -> Mapping[int, Path]:
+        """Give the bundles that come with the package."""
+        from domains.common.shipped import shipped
+
+        return shipped(Path(__file__).parent)
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find pictures; see `domains.face.read.discover`."""
         from domains.face.read import discover

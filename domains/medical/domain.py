@@ -46,6 +46,16 @@ class MedicalDomain:
         """Give the domain as it reads images that are only upscaled: identified and lossy ones and copies are taken, too."""
         return replace(self, training=False)
 
+    def recognises(self, path: Path) -> bool:
+        """Say whether a file is DICOM, by its first bytes."""
+        from domains.medical.guard import is_dicom
+
+        return is_dicom(path)
+
+    def shipped(self) -> Mapping[int, Path]:
+        """Give none: no collection at hand is certain to allow it; train on your own series."""
+        return {}
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find slices and series; see `domains.medical.read.discover`."""
         from domains.medical.read import discover

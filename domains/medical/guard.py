@@ -68,6 +68,15 @@ def strict_writing() -> Iterator[None]:
         config.settings.writing_validation_mode = before
 
 
+def is_dicom(path: Path) -> bool:
+    """Say whether a file begins as DICOM does: 128 bytes, then DICM; never raises."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
 def load(path: Path) -> Dataset:
     """Read a whole DICOM file.
 

@@ -39,6 +39,14 @@ class Photo:
         """Give the domain as it reads images that are only upscaled: copies are taken, too."""
         return replace(self, training=False)
 
+    def recognises(self, path: Path) -> bool:
+        """Say no: a picture does not say what it shows."""
+        return False
+
+    def shipped(self) -> Mapping[int, Path]:
+        """Give none: the photographs at hand may be learned from in experiments only."""
+        return {}
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find pictures; see `domains.photo.read.discover`."""
         from domains.photo.read import discover

@@ -39,6 +39,18 @@ class Satellite:
         """Give the domain as it reads images that are only upscaled: copies are taken, too."""
         return replace(self, training=False)
 
+    def recognises(self, path: Path) -> bool:
+        """Say whether a file is a raster with a place on earth; see `domains.satellite.read.is_scene`."""
+        from domains.satellite.read import is_scene
+
+        return is_scene(path)
+
+    def shipped(self) -> Mapping[int, Path]:
+        """Give the bundles that come with the package."""
+        from domains.common.shipped import shipped
+
+        return shipped(Path(__file__).parent)
+
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
         """Find GeoTIFFs; see `domains.satellite.read.discover`."""
         from domains.satellite.read import discover

@@ -144,6 +144,17 @@ def read_header(path: Path, dataset: Any) -> Header:
     )  # fmt: skip
 
 
+def is_placed(path: Path) -> bool:
+    """Say whether a file is a TIFF that states a place on earth, or that its values are reflectance; never raises."""
+    try:
+        dataset = open_tiff(path)
+    except InputError:
+        return False
+    with quiet(), dataset:
+        placed = not dataset.transform.is_identity or dataset.crs or dataset.gcps[0] or dataset.rpcs
+        return bool(placed) or any("reflectance" in (unit or "").lower() for unit in dataset.units)
+
+
 def _check_bounds(path: Path, dataset: Any) -> None:
     count, height, width = dataset.count, dataset.height, dataset.width
     if not 1 <= count <= MAX_BANDS:
@@ -202,9 +213,9 @@ def _unit(dataset: Any, indexes: tuple[int, ...], encoding: Encoding) -> str:
         unit = declared.pop()
         return "reflectance" if "reflectance" in unit.lower() else unit
     described = " ".join(dataset.tags().get(key, "") for key in ("units", "UNITS", "description", "TIFFTAG_IMAGEDESCRIPTION"))
-    if "reflectance" in described.lower():
-        return "reflectance"
     scaled = encoding.is_integer and encoding.scale != 1
+    if "reflectance" in described.lower() and (scaled or not encoding.is_integer):  # whole numbers are "reflectance x 10000"
+        return "reflectance"
     if scaled and all(abs(end) <= REFLECTANCE_LIMIT for end in encoding.valid_range):
         return "reflectance"
     return "scaled value" if encoding.scale != 1 or encoding.offset != 0 else "DN"

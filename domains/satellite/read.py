@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
 from domains.common.files import candidates
-from domains.satellite.header import Header, gdal_settings, open_tiff, quiet, read_header
+from domains.satellite.header import Header, gdal_settings, is_placed, open_tiff, quiet, read_header
 from domains.satellite.places import name_places
 from sr_core.errors import InputError, ShapeError, SRError
 from sr_core.log import Log
@@ -112,6 +112,11 @@ def measured(stored: np.ndarray[Any, Any], header: Header) -> BoolArray:
         if code is not None:
             usable &= band != code
     return usable
+
+
+def is_scene(path: Path) -> bool:
+    """Say whether a file shows by itself that it is a scene: a placed TIFF, or of a format that only such imagery has."""
+    return path.suffix.lower() in NOT_READ_YET or is_placed(path)
 
 
 def discover(

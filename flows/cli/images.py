@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 NOT_TRUSTED = 3
 Images = Annotated[
-    list[Path], typer.Argument(help="Files and folders with your images; - for a list on standard input.", show_default=False)
-]
+    list[str],
+    typer.Argument(
+        metavar="[DOMAIN] PATHS...", show_default=False,
+        help="Files and folders with your images; - for a list on standard input. Before them satellite, medical, face or photo: "
+        "needed for pictures; georeferenced rasters and DICOM say themselves what they are.",
+    ),
+]  # fmt: skip
 Out = Annotated[
     str,
     typer.Option(
@@ -29,14 +34,21 @@ Out = Annotated[
 
 
 def upscale(
-    domain: options.Domain,
-    paths: Images,
+    images: Images,
     out: Out,
     null: Annotated[bool, typer.Option("--null", "-0", help="The list on standard input has NULs (find -print0).")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done, in which time and with what.")] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="NAME@ALIAS or NAME/NUMBER.  \\[default: sr-DOMAIN@champion]", show_default=False),
+        typer.Option(
+            "--model", "-m", help="NAME@ALIAS or NAME/NUMBER.  \\[default: the champion, else the shipped one]", show_default=False
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            "--scale", "-s", help="SR pixels per pixel and axis.  \\[default: the model's; 2 where there are several]", show_default=False
+        ),
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", "-b", help="A bundle folder instead of a registered model.", show_default=False)
@@ -80,9 +92,14 @@ def upscale(
     hidden folder beside the output, and images that the same command finished before are kept as they are. Copies of an
     image are images like others.
 
+    The model is the champion of the domain and scale; where there is none, for satellite scenes and faces the one that comes with the
+    package, which was not trained on your images.
+
     Examples
     --------
-      sr upscale satellite scene.tif --out scene_x2.tif
+      sr upscale scene.tif --out scene_x2.tif
+
+      sr upscale scene.tif --out scene_x4.tif --scale 4
 
       sr upscale satellite archive/ --out 'sr/{parent}/{stem}_x{scale}{suffix}' --dry-run
 
@@ -105,9 +122,10 @@ def upscale(
     from flows.console import RichLog
     from flows.upscaling import Outcome, Request, run
 
+    domain, paths = _domain_and_paths(images)
     request = Request(
-        domain=domain, paths=tuple(paths), out=out, workspace=environment.workspace_folder(workspace), null=null, dry_run=dry_run,
-        model=model, bundle=bundle, interval=interval, residual=residual, overwrite=overwrite, precision=precision,
+        domain=domain, paths=paths, out=out, workspace=environment.workspace_folder(workspace), null=null, dry_run=dry_run,
+        model=model, scale=scale, bundle=bundle, interval=interval, residual=residual, overwrite=overwrite, precision=precision,
         memory=options.memory_bytes(memory), tile=tile, ensemble=ensemble,
     )  # fmt: skip
     outcome = Outcome()
@@ -132,6 +150,20 @@ def upscale(
         raise typer.Exit(code)
 
 
+def _domain_and_paths(words: list[str]) -> tuple[str | None, tuple[Path, ...]]:
+    """Take the first word as the domain if it is the name of one, or of nothing that is there."""
+    from flows.domains import domain_names
+    from sr_core.errors import InputError
+
+    first = words[0]
+    named = first in domain_names() or (len(words) > 1 and first.isidentifier() and not Path(first).exists())
+    if not named:
+        return None, tuple(map(Path, words))
+    if len(words) == 1:
+        raise InputError(f"no image after {first}", "files or folders", f"For instance: sr upscale {first} IMAGE --out RESULT")
+    return first, tuple(map(Path, words[1:]))
+
+
 def _document(request: Request, outcome: Outcome) -> dict[str, object]:
     """Give the whole outcome as one document; images that were not begun have no files."""
     finished = {one.job.place.target: one for one in outcome.done}
@@ -147,7 +179,7 @@ def _document(request: Request, outcome: Outcome) -> dict[str, object]:
         if one is not None or request.dry_run:
             images.append(entry)
     return {
-        "domain": request.domain, "model": outcome.model, "dry_run": request.dry_run, "images": images, "refusals": outcome.refusals,
+        "domain": outcome.domain, "model": outcome.model, "dry_run": request.dry_run, "images": images, "refusals": outcome.refusals,
     }  # fmt: skip
 
 

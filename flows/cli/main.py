@@ -53,7 +53,7 @@ app = typer.Typer(
         "Super-resolution that says how far it can be trusted.\n\n"
         "First steps:  [bold]sr doctor[/]  looks at this machine;  [bold]sr demo[/]  runs everything on a real Sentinel-2 cut;  "
         "[bold]sr run satellite my_scenes/[/]  does the same with your files;  "
-        "[bold]sr upscale satellite scene.tif --out scene_x2.tif[/]  applies the champion.\n\n"
+        "[bold]sr upscale scene.tif --out scene_x2.tif[/]  applies the champion, or else the model that comes with this package.\n\n"
         "Results lie in the workspace: --workspace, or $SR_WORKSPACE, or ./var. What was done before is not done again."
     ),
     epilog="Exit codes: 0 done, 1 our fault, 2 yours, 3 abstained, refused or not promoted with --strict, 130 interrupted, 143 terminated. "

@@ -14,7 +14,7 @@ from flows.cli.precision import gate_precision
 if TYPE_CHECKING:
     from flows.registry import Registry
 
-app = typer.Typer(no_args_is_help=True, help="Models: list, show, promote, rollback; export, gate-precision.")
+app = typer.Typer(no_args_is_help=True, help="Models: list, shipped, show, promote, rollback; export, gate-precision.")
 Name = Annotated[str, typer.Argument(help="Registered name, for instance sr-satellite.", show_default=False)]
 Which = Annotated[str, typer.Argument(help="Version number or alias.")]
 
@@ -28,7 +28,7 @@ def _open(workspace: Path | None) -> Registry:
 
 @app.command("list")
 def list_(workspace: options.WorkspaceFolder = None, json: options.Json = False) -> None:
-    """List all versions of all models, newest first."""
+    """List all versions of all models, newest first. `sr models shipped` lists those that come with the package."""
     from flows.cli.output import print_json, print_table
 
     registry = _open(workspace)
@@ -52,11 +52,30 @@ def list_(workspace: options.WorkspaceFolder = None, json: options.Json = False)
     print_table(("model", "version", "alias", "scale", "family", "claim", "gate"), rows)
 
 
+@app.command("shipped")
+def shipped(json: options.Json = False) -> None:
+    """List the models that come with the package, with licence and credits."""
+    from flows.cli.output import print_json, print_table
+    from flows.domains import domain_names, load_domain
+    from sr_core.bundle import read_card
+
+    found = [(name, scale, folder, read_card(folder)) for name in domain_names() for scale, folder in load_domain(name).shipped().items()]
+    if json:
+        print_json([{"domain": name, "scale": scale, "folder": folder, "card": card} for name, scale, folder, card in found])
+        return
+    print_table(("domain", "scale", "unit", "folder"), [(name, f"x{scale}", card.unit, str(folder)) for name, scale, folder, card in found])
+    for licence in dict.fromkeys(card.licence for *_, card in found):
+        typer.echo(f"\nLicence: {licence}")
+    for credit in dict.fromkeys(credit for *_, card in found for credit in card.credits):
+        typer.echo(f"- {credit}")
+
+
 @app.command("show")
 def show(name: Name, which: Which = "champion", workspace: options.WorkspaceFolder = None, json: options.Json = False) -> None:
     """Show a version: its evidence, and where its bundle and report are."""
     from flows import environment
     from flows.cli.output import print_json
+    from sr_core.bundle import read_card
 
     registry = _open(workspace)
     version = registry.find(name, which)
@@ -67,7 +86,9 @@ def show(name: Name, which: Which = "champion", workspace: options.WorkspaceFold
     typer.echo(version.says())
     for key, value in sorted(version.tags.items()):
         typer.echo(f"  {key:16} {value}")
-    typer.echo(f"  {'bundle folder':16} {folder}")
+    card = read_card(folder)
+    for key, text in (("licence", card.licence), *(("credit", credit) for credit in card.credits), ("bundle folder", folder)):
+        typer.echo(f"  {key:16} {text}")
 
 
 @app.command("promote")

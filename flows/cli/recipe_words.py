@@ -40,6 +40,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "scale": "SR pixels per pixel and axis, 2 to 8.",
         "operator": "The degradation that makes LR from HR: a name of the domain, for instance bicubic or mtf.",
         "seed": "Of everything drawn: first weights, patches, flips. The same seed repeats a run.",
+        "storage": "Number format of the stored weights; float16 takes half the room, rounded before anything is measured.",
+        "licence": "Licence of the model, for its card.",
+        "credits": "Credits that the training data ask for, with a semicolon between; in the card, and in every image made.",
         "data_range": "Range that PSNR and SSIM assume, in the image's unit; none: measured on the training pixels.",
     },
     "What it learns from": {

@@ -104,6 +104,12 @@ class Predictor:
         other.strip = strip
         return other
 
+    def of(self, bundle: Bundle) -> Predictor:
+        """Give the same predictor, of the same network, with another card's unit."""
+        other = copy(self)
+        other.bundle = bundle
+        return other
+
     @cached_property
     def _streams(self) -> bool:
         """Whether every block of the network can be computed row by row."""

@@ -159,7 +159,8 @@ class _Passage:
         self._restorer, self._step = restorer, fed_rows(width)
         self._flow = restorer.predictor.stream(channels)
         self._lr: list[tuple[int, Raster]] = []
-        self._taken = self._fed = self._done = self._top = first  # rows of the image: read, fed, computed; first one that waits
+        self._taken = self._fed = self._top = first  # rows of the image: read, fed; first one that waits
+        self._computed = first * restorer.scale  # SR rows: a base may end between two rows of the measurement
         rows += 2 * restorer.projection_reach + self._step + restorer.predictor.halo
         self._mean, self._spread = (np.empty((channels, rows * restorer.scale, width * restorer.scale), np.float32) for _ in range(2))
 
@@ -170,18 +171,19 @@ class _Passage:
 
     def reached(self, end: int) -> bool:
         """Compute until the rows above `end` are there; False if that needs rows that were not taken yet."""
-        while self._done < end and self._fed < self._taken:
+        while self._computed < end * self._restorer.scale and self._fed < self._taken:
             row, lr = self._lr[-1]
             part = lr.pixels[:, self._fed - row : self._fed - row + self._step]
             self._fed += part.shape[1]
             prediction = self._flow.feed(part, self._fed == self._height)
             self._store(prediction.mean, self._restorer.spread_of(prediction))
-        return self._done >= end
+        return self._computed >= end * self._restorer.scale
 
     def release(self, row: int) -> None:
         """Let go of the rows above `row`."""
         self._lr = [(first, lr) for first, lr in self._lr if first + lr.mask.shape[0] > row]
-        old, end = ((r - self._top) * self._restorer.scale for r in (row, max(row, self._done)))
+        scale = self._restorer.scale
+        old, end = (r - self._top * scale for r in (row * scale, max(row * scale, self._computed)))
         for channel in (*self._mean, *self._spread):
             channel[: end - old] = channel[old:end]
         self._top = row
@@ -200,9 +202,9 @@ class _Passage:
     def _store(self, mean: Float32Array, spread: Float32Array) -> None:
         """Put computed rows below those that wait; the first ones of a run that goes on serve the network only."""
         scale = self._restorer.scale
-        skipped = min(mean.shape[1], max(0, self._top - self._done) * scale)
-        self._done += mean.shape[1] // scale
-        end = (self._done - self._top) * scale
+        skipped = min(mean.shape[1], max(0, self._top * scale - self._computed))
+        self._computed += mean.shape[1]
+        end = self._computed - self._top * scale
         if skipped < mean.shape[1]:
             place = slice(end - mean.shape[1] + skipped, end)
             self._mean[:, place], self._spread[:, place] = mean[:, skipped:], spread[:, skipped:]

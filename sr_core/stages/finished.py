@@ -36,7 +36,7 @@ def finished(
     if verdict is None or not verdict.key or not verdict.outputs:
         return None
     with domain.open(source) as scene:
-        key = make_plan(domain, source, scene, restorer, target, interval=interval, residual=residual).key
+        key = make_plan(domain, source, scene, restorer.for_scene(scene), target, interval=interval, residual=residual).key
     files = _files(target, verdict) if key == verdict.key else None
     return None if files is None else Upscaled(files, verdict)
 

@@ -44,6 +44,7 @@ def make_plan(
             "SR_NOTICE": domain.sensitivity.notice,
             **({"SR_ENSEMBLE": str(runs)} if runs > 1 else {}),
             **({CAUTION: " ".join(restorer.cautions)} if restorer.cautions else {}),
+            **({"SR_CREDITS": "; ".join(restorer.card.credits)} if restorer.card.credits else {}),
         },
         interval=interval and gives_interval(restorer),
         residual=residual,

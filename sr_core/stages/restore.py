@@ -12,11 +12,13 @@ import numpy as np
 from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.stages.regions import check_no_holes, check_whole
+from sr_core.stages.standard import STANDARD_SCORE, moments_of
 
 if TYPE_CHECKING:
     from sr_core.inference import Prediction
     from sr_core.networks import SRNet
     from sr_core.operators import Operator
+    from sr_core.raster import Scene
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.verdict import Claim
 
@@ -54,6 +56,7 @@ class Restorer:
     calibration : the bundle's calibration, or None where it does not hold for the model as it is run.
     uncalibrated : why there is none, as a clause; "" where there is one.
     refused : number formats that the bundle's precision gate refused.
+    unit_size : size of the calibration's unit in that of the image at hand.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Restorer:
         self.predictor = Predictor(self.bundle, self.precision, tile, self.device, strip, ensemble)
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
+        self.unit_size = 1.0
 
     def _calibration_of(self, calibration: Calibration | None) -> Calibration | None:
         """Keep a calibration only if it holds for the model as it is run here."""
@@ -130,6 +134,32 @@ class Restorer:
         rival.predictor = Predictor(rival.bundle, self.precision, None, self.device)
         rival.calibration, rival.uncalibrated = None, "it reads another model's images"
         return rival
+
+    @property
+    def any_unit(self) -> bool:
+        """Whether images of any unit are taken: the model works on standard scores."""
+        return self.card.unit == STANDARD_SCORE
+
+    def for_scene(self, scene: Scene) -> Restorer:
+        """Give the same model in the unit of a scene, where it works on standard scores; any other model as it is.
+
+        Every value of the model in standard scores becomes `mean + std * value` of the scene, so that nothing is converted pixel by pixel;
+        range and quantisation step are those of the scene's file.
+        """
+        if not self.any_unit or scene.unit == STANDARD_SCORE:
+            return self
+        moments, card, encoding = moments_of(scene), self.card, scene.encoding
+        other = copy(self)
+        other.card = card.model_copy(
+            update={
+                "mean": moments.mean + moments.std * card.mean, "std": moments.std * card.std, "data_range": moments.std * card.data_range,
+                "unit": scene.unit, "valid_range": encoding.valid_range, "step": encoding.step,
+            }
+        )  # fmt: skip
+        other.bundle = replace(self.bundle, card=other.card)
+        other.predictor = self.predictor.of(other.bundle)
+        other.unit_size = moments.std
+        return other
 
     @property
     def scale(self) -> int:
@@ -198,7 +228,12 @@ class Restorer:
 
     def half_width(self, spread: Float32Array) -> Float32Array:
         """Give the half-width of the interval, NaN where there is no calibration."""
-        return np.full_like(spread, np.nan) if self.calibration is None else self.calibration.half_width(spread)
+        if self.calibration is None:
+            return np.full_like(spread, np.nan)
+        if self.unit_size == 1.0:
+            return self.calibration.half_width(spread)
+        size = np.float32(self.unit_size)
+        return self.calibration.half_width(spread / size) * size
 
     def delivered(
         self, mean: Float32Array, filled: Float32Array, operator: Operator, valid_range: tuple[float, float] | None = None

@@ -119,10 +119,11 @@ def _trained(opened: OpenPairs, work: _Work, log: Log, processes: Processes) -> 
 
 
 def _build(work: _Work, log: Log, processes: Processes) -> BundleRef:
-    from sr_core.bundle import Bundle, BundleCard, software
+    from sr_core.bundle import Bundle, BundleCard, read_card, software
     from sr_core.operators import operator_from
 
     folder, pairs, recipe = work.folder, work.pairs, work.recipe
+    parent = None if work.parent is None else read_card(work.parent)
     with open_pairs(pairs, recipe, work.device, log, work.parent is not None, processes.beside) as opened:
         trained, store, reader = _trained(opened, work, log, processes), opened.store, opened.reader
         card = BundleCard(
@@ -138,10 +139,10 @@ def _build(work: _Work, log: Log, processes: Processes) -> BundleRef:
             recipe=recipe,
             data=pairs.own.hash,
             data_summary="; ".join((f"{pairs.own.train_pairs} training pairs, {len(store.sources)} sources", *opened.words)),
-            parents=() if work.parent is None else (Bundle.load(work.parent).weights_hash,),
+            parents=() if parent is None else (parent.weights,),
             software=software(),
-            licence="as the training data",
-            credits=(),
+            licence=recipe.licence or "as the training data",
+            credits=tuple(dict.fromkeys((*recipe.credits, *(parent.credits if parent is not None else ())))),
             notes=trained.notes,
             projection=operator_from(store.operator).invertible,
             perceptual=trained.perceptual,

@@ -80,6 +80,7 @@ def upscale(
     with ExitStack() as stack:
         scene = stack.enter_context(domain.open(source))
         check_fits(scene, restorer)
+        restorer = restorer.for_scene(scene)
         plan = make_plan(domain, source, scene, restorer, target, interval=interval, residual=residual, overwrite=overwrite)
         writer = stack.enter_context(domain.create(source, plan))
         try:
@@ -123,7 +124,7 @@ def _say_what_is_kept(writer: SceneWriter, log: Log) -> None:
 def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
     """Refuse an image, or the record of one, in another unit or with other bands than the model's."""
     card = restorer.card
-    if scene.unit != card.unit:
+    if scene.unit != card.unit and not restorer.any_unit:
         raise UnitError(
             f"an image in {scene.unit}",
             f"{card.unit}, in which the model was trained",

@@ -254,3 +254,22 @@ def test_errors_are_of_the_project(domain: Domain, demo: list[Path], tmp_path: P
         fake = sources[0].model_copy(update={"path": path, "members": ()})
         with pytest.raises(SRError), domain.open(fake) as scene:
             scene.read(Window(0, 0, *sources[0].shape[1:]))
+
+
+def test_it_says_of_any_file_whether_it_is_its_own(domain: Domain, tmp_path: Path) -> None:
+    for name, content in (
+        ("empty", b""),
+        ("text.tif", b"no image"),
+        ("short.dcm", b"\0" * 128 + b"DIC"),
+        ("picture.png", b"\x89PNG\r\n\x1a\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert domain.recognises(tmp_path / name) is False
+    assert domain.recognises(tmp_path / "gone") is False
+    (tmp_path / "slice").write_bytes(b"\0" * 128 + b"DICM")
+    assert domain.recognises(tmp_path / "slice") is (domain.name == "medical")
+
+
+def test_what_it_ships_is_there(domain: Domain) -> None:
+    for scale, folder in domain.shipped().items():
+        assert 2 <= scale <= 8 and (folder / "bundle.json").is_file()

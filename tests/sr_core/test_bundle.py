@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from small_nets import FAMILIES
 
@@ -185,6 +186,49 @@ def test_network_trained_channels_last_saves_the_same(tmp_path: Path) -> None:
     net = _net()
     first = Bundle.save(tmp_path / "a", _card(net), net, CURVE).weights_hash
     assert Bundle.save(tmp_path / "b", _card(net), net.to(memory_format=torch.channels_last), CURVE).weights_hash == first
+
+
+def _half(net: SRNet) -> BundleCard:
+    return _card(net, recipe=Recipe(domain="satellite", storage="float16"))
+
+
+def test_float16_is_rounded_before_anything_is_measured(tmp_path: Path) -> None:
+    net = _net(width=16)
+    full = Bundle.save(tmp_path / "full", _card(net), net, CURVE)
+    saved = Bundle.save(tmp_path / "half", _half(net), net, CURVE)
+    loaded = Bundle.load(tmp_path / "half")
+    rounded = _net(width=16)
+    rounded.load_state_dict({k: v if k.startswith("filter.") else v.half().float() for k, v in net.state_dict().items()})
+    y = probe_input(1)
+    for other in (saved.net, loaded.net):
+        assert {tensor.dtype for tensor in other.state_dict().values()} == {torch.float32}
+        for a, b in zip(other.forward_spread(y), rounded.eval().forward_spread(y), strict=True):
+            assert torch.equal(a, b)
+    assert not torch.equal(full.net(y), loaded.net(y))  # a rounding that changes nothing would not be tested here
+    assert torch.equal(loaded.net.state_dict()["filter.blocks.0.weight"], net.state_dict()["filter.blocks.0.weight"])
+    sizes = [(tmp_path / name / "weights.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_the_hash_covers_the_stored_type(tmp_path: Path) -> None:
+    net = _net()
+    net.load_state_dict({k: v if k.startswith("filter.") else v.half().float() for k, v in net.state_dict().items()})  # equal values
+    half = Bundle.save(tmp_path / "half", _half(net), net, CURVE)
+    assert half.weights_hash != Bundle.save(tmp_path / "full", _card(net), net, CURVE).weights_hash
+    path = tmp_path / "half" / "weights.safetensors"
+    path.write_bytes(safetensors.torch.save({k: v.float() for k, v in safetensors.torch.load(path.read_bytes()).items()}))
+    with pytest.raises(BundleError, match="has hash"):
+        Bundle.load(tmp_path / "half")
+
+
+@pytest.mark.parametrize("value", [7e4, float("nan")])
+def test_a_weight_that_float16_cannot_hold_is_refused(value: float, tmp_path: Path) -> None:
+    net = _net()
+    with torch.no_grad():
+        next(net.parameters()).view(-1)[0] = value
+    with pytest.raises(BundleError, match="storage=float32"):
+        Bundle.save(tmp_path / "model", _half(net), net, CURVE)
+    assert not list(tmp_path.iterdir())
 
 
 def test_software_is_named() -> None:

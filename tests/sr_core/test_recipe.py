@@ -94,6 +94,7 @@ def test_a_recipe_of_before_means_what_it_meant() -> None:
 def test_every_setting_is_part_of_the_hash() -> None:
     other = {
         "domain": "face", "purpose": "perceptual", "allow_perceptual": False, "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
+            "storage": "float16", "licence": "CC0", "credits": "one; two",
         "patches.grid": None, "patches.size": 32, "patches.stride": 15, "patches.origins": "classic",
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
         "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
@@ -142,6 +143,13 @@ def test_an_adversarial_phase_that_makes_no_sense_is_refused(overrides: dict[str
     fine = RECIPE.with_overrides({"purpose": "perceptual"})
     with pytest.raises(RecipeError, match=sentence):
         fine.with_overrides(overrides)
+
+
+def test_credits_are_sentences() -> None:
+    assert RECIPE.with_overrides({"credits": "Data of A; and of B, 2020 ;"}).credits == ("Data of A", "and of B, 2020")
+    assert RECIPE.with_overrides({"credits": ("a; b",)}).credits == ("a; b",)
+    with pytest.raises(RecipeError, match="credits"):
+        RECIPE.with_overrides({"credits": 3})
 
 
 def test_json_round_trip_refuses_a_misspelled_key() -> None:

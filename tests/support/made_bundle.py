@@ -17,7 +17,13 @@ from sr_core.records import Group
 from sr_core.trust.calibration import Promise, Settings, calibrate
 from sr_core.trust.scores import Sample
 
-RANGES = {"reflectance": (0.0, 1.5), "grey level": (0.0, 255.0), "HU": (-1024.0, 3071.0), "DN": (0.0, 65535.0)}
+RANGES = {
+    "reflectance": (0.0, 1.5),
+    "grey level": (0.0, 255.0),
+    "HU": (-1024.0, 3071.0),
+    "DN": (0.0, 65535.0),
+    "standard score": (-2.0, 6.0),
+}
 
 
 def make_bundle(

@@ -12,7 +12,7 @@ from affine import Affine
 from made_scenes import HOLE, write_tiff
 from rasterio.enums import ColorInterp
 
-from domains.satellite.read import GeoTiffScene, discover
+from domains.satellite.read import GeoTiffScene, discover, is_scene
 from sr_core.errors import InputError, ShapeError
 from sr_core.log import Silent
 from sr_core.raster import Window
@@ -117,6 +117,33 @@ def test_units(tmp_path: Path) -> None:
     assert unit(scales=(0.00341802,), offsets=(149.0,)) == "scaled value"
     assert unit(scales=(0.00341802,), offsets=(149.0,), units=("K",)) == "K"
     assert unit(units=("Surface Reflectance",)) == "reflectance"
+
+    def described(pixels: np.ndarray) -> str:
+        def edit(dataset: Any) -> None:
+            dataset.update_tags(UNITS="digital numbers, reflectance x 10000")
+
+        return str(only(write_tiff(tmp_path / f"described-{pixels.dtype}.tif", pixels, edit=edit)).unit)
+
+    assert described(pixels + 1000) == "DN"  # whole numbers are not reflectance, whatever they stand for
+    assert described(np.full((1, 70, 70), 0.25, np.float32)) == "reflectance"
+
+
+def test_a_placed_raster_says_that_it_is_a_scene(tmp_path: Path) -> None:
+    pixels = np.full((1, 70, 70), 50, np.uint16)
+
+    def reflectance(dataset: Any) -> None:
+        dataset.units = ("reflectance",)
+
+    assert is_scene(write_tiff(tmp_path / "crs.tif", pixels, crs="EPSG:32633", transform=NORTH_UP))
+    assert is_scene(write_tiff(tmp_path / "transform.tif", pixels, transform=NORTH_UP))
+    assert is_scene(write_tiff(tmp_path / "unit.tif", pixels, edit=reflectance))
+    assert not is_scene(write_tiff(tmp_path / "scan.tif", pixels))
+    (tmp_path / "tile.jp2").write_bytes(b"")  # refused later, with the remedy
+    assert is_scene(tmp_path / "tile.jp2")
+    for name, content in (("text.tif", b"no image"), ("empty.tif", b""), ("cut.tif", b"II*\0")):
+        (tmp_path / name).write_bytes(content)
+        assert not is_scene(tmp_path / name)
+    assert not is_scene(tmp_path / "gone.tif") and not is_scene(tmp_path)
 
 
 def test_places(tmp_path: Path) -> None:

@@ -37,6 +37,27 @@ def test_it_teaches(sr: CliRunner) -> None:
         assert result.exit_code == 0 and "Example: sr models" in result.output
 
 
+def test_shipped_models_are_listed_with_their_credits(sr: CliRunner, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from domains.face.domain import FaceDomain
+    from domains.satellite.domain import Satellite
+
+    card = json.loads((own / "bundle.json").read_text())
+    (own / "bundle.json").write_text(json.dumps(card | {"licence": "CC0", "credits": ["Data of A", "Data of B"]}))
+    monkeypatch.setattr(Satellite, "shipped", lambda self: {2: own, 4: own})
+    monkeypatch.setattr(FaceDomain, "shipped", lambda self: {})
+    result = sr.invoke(app, ["models", "shipped"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("satellite") == 2 and "x4" in result.stdout
+    assert result.stdout.count("Licence: CC0") == 1 and result.stdout.count("- Data of B") == 1
+    body = json.loads(sr.invoke(app, ["models", "shipped", "--json"]).stdout)
+    assert [(entry["domain"], entry["scale"], entry["card"]["credits"]) for entry in body] == [
+        ("satellite", scale, ["Data of A", "Data of B"]) for scale in (2, 4)
+    ]
+    (own / "bundle.json").write_text("{")
+    damaged = sr.invoke(app, ["models", "shipped"])
+    assert damaged.exit_code == 2 and damaged.stderr.startswith("sr: ")
+
+
 def test_export_writes_a_checked_file(sr: CliRunner, own: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
     target = tmp_path / "toy.onnx"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy
+from made_bundle import make_bundle
 
 from sr_core.errors import InputError
 from sr_core.inference.predictor import WHOLE
@@ -73,6 +74,15 @@ def test_bands_equal_the_whole(restorer: Restorer, tmp_path: Path, monkeypatch: 
     residual = _joined(made, "residual")[:, whole.lr.mask]
     assert np.abs(residual - whole.residual[:, whole.lr.mask]).max() <= 2 * scene.encoding.step  # type: ignore[index]
     assert np.sqrt(np.mean(residual**2)) < 0.3 * scene.encoding.step
+
+
+@pytest.mark.parametrize("taps", [5, 9])
+def test_bands_of_the_linear_filter_equal_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taps: int) -> None:
+    own = Restorer(make_bundle(tmp_path / "linear", family="linear", linear_taps=taps), "float32")  # its rows end between two LR rows
+    scene = _scene(tmp_path)
+    made, whole = list(restore_bands(own, scene, residual=True)), _whole(own, scene, monkeypatch)
+    assert len(made) > 2
+    assert np.abs(_joined(made, "sr") - whole.sr).max() <= 1e-5 * np.abs(whole.sr).max()
 
 
 def test_a_run_that_goes_on_gives_the_same(restorer: Restorer, tmp_path: Path) -> None:

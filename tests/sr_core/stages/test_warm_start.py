@@ -38,6 +38,7 @@ def test_the_parent_is_on_record_and_one_more_baseline(run: Run, recipe: Recipe,
     bundle = train(run.store, recipe=recipe, workspace=place, log=log, parent=run.bundle.path, general=run.store)
     card = Bundle.load(bundle.path).card
     assert card.parents == (run.bundle.weights,)
+    assert card.credits == Bundle.load(run.bundle.path).card.credits
     assert any("50% of every batch are general patches" in sentence for sentence in log.said)
     assert "general patches" in card.data_summary
     assert bundle.path != train(run.store, parent=run.bundle.path, **with_).path, "general pairs are part of what a result is named by"
