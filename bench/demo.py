@@ -30,18 +30,19 @@ def main() -> None:
         manifest = ingest(DOMAIN, paths, recipe=recipe, workspace=workspace, log=log)
         store = prepare(DOMAIN, manifest, recipe=recipe, workspace=workspace, log=log)
         start = time.process_time()
-        bundle = train(store, recipe=recipe, workspace=workspace, log=log)
+        parent = DOMAIN.shipped()[recipe.scale]
+        bundle = train(store, recipe=recipe, workspace=workspace, log=log, parent=parent)
         training_s = time.process_time() - start
         calibrated = calibrate(DOMAIN, manifest, bundle, recipe=recipe, workspace=workspace, log=log)
-        result = load_evaluation(evaluate(DOMAIN, manifest, calibrated, champion=None, recipe=recipe, workspace=workspace, log=log))
-        everywhere = load_evaluation(
-            evaluate(DOMAIN, _all_blocks(manifest, Path(folder)), calibrated, champion=None, recipe=recipe, workspace=workspace, log=log)
-        )
+        beside = {"champion": None, "parent": parent, "recipe": recipe, "workspace": workspace, "log": log}
+        result = load_evaluation(evaluate(DOMAIN, manifest, calibrated, **beside))
+        everywhere = load_evaluation(evaluate(DOMAIN, _all_blocks(manifest, Path(folder)), calibrated, **beside))
     psnr = {method: result.mean_psnr_db(method) for method in result.methods()}
     values: dict[str, float] = {f"{method.replace(' ', '_')}_db": value for method, value in psnr.items()}
     values["gain_over_bicubic_db"] = psnr["model"] - psnr["bicubic"]
     values["gain_over_projected_db"] = psnr["model"] - psnr["projected bicubic"]
     values["gain_over_linear_db"] = psnr["model"] - psnr["linear filter"]
+    values["gain_over_parent_db"] = psnr["model"] - psnr["parent"]
     values["all_blocks_gain_over_bicubic_db"] = everywhere.mean_psnr_db("model") - everywhere.mean_psnr_db("bicubic")
     values["all_blocks_gain_over_linear_db"] = everywhere.mean_psnr_db("model") - everywhere.mean_psnr_db("linear filter")
     values["training_cpu_s"] = training_s

@@ -17,6 +17,7 @@ from sr_core.records import ManifestRef, StoreRef
 from sr_core.workspace import Workspace
 
 if TYPE_CHECKING:
+    from flows.result import Request
     from sr_core.operators import Operator
 
 
@@ -97,6 +98,33 @@ def beside(
         return Beside(parent, weights)
     pictures = GeneralPictures(kinds=domain.operators())
     return Beside(parent, weights, ingest(pictures, general, recipe=recipe, workspace=workspace, log=log))
+
+
+def begin(domain: Domain, request: Request, workspace: Path) -> tuple[Recipe, Path | None]:
+    """Give the recipe of a flow run, and the bundle folder of the model to go on from.
+
+    A run on the demonstration images goes on from the shipped model of its scale, where there is one with the network asked for.
+
+    Raises
+    ------
+    RecipeError
+        If settings conflict.
+    BundleError
+        If the parent cannot be read, or is a linear filter.
+    RegistryError
+        If the registry has no such version.
+    """
+    from flows.lookup import bundle_folder
+
+    settings = request.settings()
+    if request.parent is not None:
+        parent = bundle_folder(request.parent, workspace)
+        return domain.recipe().with_overrides({**inherited(parent), **settings}), parent
+    recipe = domain.recipe().with_overrides(settings)
+    shipped = domain.shipped().get(recipe.scale) if request.paths is None else None
+    if shipped is None or recipe.with_overrides(inherited(shipped)) != recipe:
+        return recipe, None
+    return recipe, shipped
 
 
 def inherited(parent: Path) -> dict[str, str | int | float | bool]:

@@ -19,12 +19,11 @@ from prefect.runtime import flow_run
 
 from flows import environment
 from flows.artifacts import PrefectLog, show
-from flows.beside import Beside, beside, inherited
+from flows.beside import Beside, begin, beside
 from flows.console import Notebook, RichLog
 from flows.delivery import Delivered
 from flows.domains import load_domain
 from flows.evidence import CONTRACT, hold_back, model_name, pixel_name, run_tags, version_tags
-from flows.lookup import bundle_folder
 from flows.pictures import save_pictures
 from flows.registry import CHALLENGER, CHAMPION, Registry, Version
 from flows.result import FlowResult, Request, Setting, protocol_sentence, rows
@@ -67,8 +66,7 @@ def run_pipeline(domain_name: str, request: Request) -> FlowResult:
     environment.silence()
     domain = load_domain(domain_name)
     folder = environment.workspace_folder(request.workspace)
-    parent = None if request.parent is None else bundle_folder(request.parent, folder)
-    recipe = domain.recipe().with_overrides({**(inherited(parent) if parent else {}), **request.settings()})
+    recipe, parent = begin(domain, request, folder)
     workspace = Workspace(folder)
     book = Notebook()
     with alive(folder / "runs", flow_run.id and UUID(str(flow_run.id))), RichLog() as screen:

@@ -127,13 +127,14 @@ class AdaptationPlan(Record):
     """How the pixel phase goes on from a parent's weights; it says nothing where there is no parent.
 
     `general_share` of every batch are general patches, where a store of them is given, so that the network does not forget what its
-    parent knew. `head`, `body` and `tail` are the learning rates of the first layer, the layers between, and those from the first upscaling
-    on, over `training.rate`; 0 freezes them until step `thaw_after` (0: to the end), from which on they move at the full rate.
-    `layer_decay` multiplies the rate once more for every layer further from the output (Howard, Ruder, "Universal language model
-    fine-tuning", ACL 2018, section 3.2).
+    parent knew. `rate` is the learning rate over `training.rate`. `head`, `body` and `tail` are those of the first layer, the layers
+    between, and those from the first upscaling on, over that; 0 freezes them until step `thaw_after` (0: to the end), from which on they
+    move with the others. `layer_decay` multiplies the rate once more for every layer further from the output (Howard, Ruder, "Universal
+    language model fine-tuning", ACL 2018, section 3.2).
     """
 
     general_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     head: RateShare = 1.0
     body: RateShare = 1.0
     tail: RateShare = 1.0

@@ -26,8 +26,8 @@ def demo(
 ) -> None:
     """Run a whole flow on demonstration images: from files to a registered model and an upscaled image.
 
-    The images come from installed packages; nothing is downloaded. Takes up to four minutes on two cores, the second
-    time half a minute. A model that is not promoted is no failure (see --strict).
+    The images come from installed packages; nothing is downloaded. Training goes on from the shipped model, where there is one.
+    Takes up to four minutes on two cores, the second time half a minute. A model that is not promoted is no failure (see --strict).
 
     Example: sr demo medical
     """
@@ -78,14 +78,12 @@ def run(
 
 def _run(domain: str, request: Request, json: bool, strict: bool) -> None:
     from flows import environment
-    from flows.beside import inherited
+    from flows.beside import begin
     from flows.cli.output import print_json, print_result
     from flows.domains import load_domain
-    from flows.lookup import bundle_folder
 
     folder = environment.workspace_folder(request.workspace)
-    parent = {} if request.parent is None else inherited(bundle_folder(request.parent, folder))
-    load_domain(domain).recipe().with_overrides({**parent, **request.settings()})  # faults of the user are found before a server starts
+    begin(load_domain(domain), request, folder)  # faults of the user are found before a server starts
     for path in (*(request.paths or ()), *request.general):
         _must_exist(Path(path))
     environment.prepare(folder, embedded=True)

@@ -86,7 +86,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
     "Going on from a parent (--from)": {
         "adaptation.general_share": "Share of every batch that are general patches, where --general gives some.",
-        "adaptation.head": "Rate of the first layer over training.rate; 0 freezes it.",
+        "adaptation.rate": "Learning rate over training.rate: going on moves less than starting.",
+        "adaptation.head": "Rate of the first layer over that; 0 freezes it.",
         "adaptation.body": "Rate of the layers between, likewise.",
         "adaptation.tail": "Rate of the layers from the upscaling on, likewise.",
         "adaptation.layer_decay": "Another factor on the rate for every layer further from the output.",

@@ -48,11 +48,11 @@ def gate(
 ) -> Decision:
     """Decide from an evaluation.
 
-    Registered: no verdict failed, the claim strong enough, and: for fidelity, PSNR better than the baselines' and that of the parent of a
-    warm start; perceptual, the energy in the highest octave of frequency nearer to the truth's than that of the champion for fidelity, at a
-    loss of at most 2 dB. (Where there is no such champion, the fitted linear filter stands in.) A run for a perceptual model that ended as
-    another is not registered. Promoted: besides, better than the champion of its own name in the same figure, enough test groups, and a
-    person's approval where the domain asks for it.
+    Registered: no verdict failed, the claim strong enough, and: for fidelity, PSNR better than the baselines', and no worse than that of
+    the parent of a warm start; perceptual, the energy in the highest octave of frequency nearer to the truth's than that of the champion
+    for fidelity, at a loss of at most 2 dB. (Where there is no such champion, the fitted linear filter stands in.) A run for a perceptual
+    model that ended as another is not registered. Promoted: besides, better than the champion of its own name in the same figure, enough
+    test groups, and a person's approval where the domain asks for it.
 
     Parameters
     ----------
@@ -104,9 +104,14 @@ def gate(
 
 def _fidelity(content: Evaluation, family: str) -> _Judged:
     """Judge a model by its PSNR."""
-    references = [b for b in (*BASELINES, PARENT) if b in content.methods() and not (family == "linear" and b == "linear filter")]
+    references = [b for b in BASELINES if b in content.methods() and not (family == "linear" and b == "linear filter")]
     gains = [paired_gain(content, reference) for reference in references]
     against_register = tuple(f"not better: {g.sentence()}" for g in gains if not g.better)
+    if PARENT in content.methods():
+        over_parent = paired_gain(content, PARENT)
+        gains.append(over_parent)
+        if not over_parent.no_worse:
+            against_register += (f"worse than its parent: {over_parent.sentence()}",)
     against_promote: tuple[str, ...] = ()
     if content.champion is not None:
         over = paired_gain(content, "champion")

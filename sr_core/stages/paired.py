@@ -40,6 +40,11 @@ class Paired:
         """Whether the gain is beyond noise (or, untested, at least `least` in every region). NaN never is."""
         return self.lower > 0 if self.tested else self.lower >= self.least
 
+    @property
+    def no_worse(self) -> bool:
+        """Whether it loses no more than `least`, beyond noise (or, untested, in any region). NaN never is."""
+        return self.lower >= -self.least
+
     def how(self) -> str:
         """Say on what it stands."""
         if self.tested:

@@ -35,7 +35,7 @@ class LayerRates:
             share = {"head": plan.head, "body": plan.body, "tail": plan.tail}[group]
             depth = len(layers) - 1 - number
             for name, parameter in parameters.items():
-                self.shares[name] = (share or 1.0) * plan.layer_decay**depth
+                self.shares[name] = plan.rate * (share or 1.0) * plan.layer_decay**depth
                 if share == 0:
                     self._resting.append(parameter)
 

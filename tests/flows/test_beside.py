@@ -10,7 +10,9 @@ from made_bundle import make_bundle
 from PIL import Image
 from toy import ToyDomain, texture
 
-from flows.beside import Beside, beside, inherited
+from flows.beside import Beside, begin, beside, inherited
+from flows.domains import load_domain
+from flows.result import Request
 from sr_core.errors import BundleError, InputError
 from sr_core.log import Silent
 from sr_core.patches import PatchStore
@@ -71,3 +73,12 @@ def test_general_pictures_need_a_parent(tmp_path: Path, pictures: Path) -> None:
     assert beside(domain, domain.recipe(), None, [], place, Silent()) == Beside()
     with pytest.raises(InputError, match="without a parent"):
         beside(domain, domain.recipe(), None, [pictures], place, Silent())
+
+
+def test_the_demonstration_goes_on_from_the_shipped_model(tmp_path: Path) -> None:
+    satellite = load_domain("satellite")
+    recipe, parent = begin(satellite, Request(), tmp_path)
+    assert parent == satellite.shipped()[recipe.scale]
+    assert begin(satellite, Request(paths=("scene.tif",)), tmp_path)[1] is None
+    assert begin(satellite, Request(overrides={"network.width": 8}), tmp_path)[1] is None
+    assert begin(ToyDomain(), Request(), tmp_path) == (ToyDomain().recipe(), None)

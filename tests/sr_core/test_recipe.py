@@ -104,7 +104,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "training.optimiser": "muon", "training.rate": 0.5, "training.warmup_steps": 1, "training.final_rate_share": 0.5,
         "training.ema_decay": 0.5, "training.clip_norm": 2.0, "training.precision": "float32", "training.compile": True,
         "training.checkpoint_every": 1, "training.log_every": 1, "training.validate_every": 1, "training.scales": "2,3",
-        "adaptation.general_share": 0.3, "adaptation.head": 0.0, "adaptation.body": 0.5, "adaptation.tail": 0.5,
+        "adaptation.general_share": 0.3, "adaptation.rate": 0.2, "adaptation.head": 0.0, "adaptation.body": 0.5, "adaptation.tail": 0.5,
         "adaptation.layer_decay": 0.9, "adaptation.thaw_after": 5,
         "adversarial.steps": 1, "adversarial.rate": 0.5, "adversarial.discriminator_rate": 0.5, "adversarial.width": 64,
         "adversarial.game": "standard", "adversarial.psnr_loss_db": 1.0, "adversarial.terms.pixel": 0.7,

@@ -80,3 +80,16 @@ def test_nan_gain_is_never_better(tmp_path: Path, one_group: bool) -> None:
 
 def test_perfect_images_are_better(tmp_path: Path) -> None:
     assert decide(tmp_path, evaluation([row(30, 31, float("inf")), *BETTER[:2]], one_group=False)).promote
+
+
+@pytest.mark.parametrize(
+    ("losses", "one_group", "registers"),
+    [((0.0, 0.0, 0.0), True, True), ((0.0, 0.04, 0.0), True, True), ((0.0, 0.06, 0.0), True, False), ((-0.3, -0.2, 0.1), True, False),
+     ((0.0, 0.0, 0.0), False, True), ((0.0, 0.06, 0.0), False, False), ((0.02, 0.021, 0.02), False, True),
+     ((0.1, 0.11, 0.1), False, False)],
+)  # fmt: skip
+def test_a_child_must_be_no_worse_than_its_parent(tmp_path: Path, losses: tuple[float, ...], one_group: bool, registers: bool) -> None:
+    rows = [{**scores, "parent": scores["model"] + loss} for scores, loss in zip(BETTER, losses, strict=True)]
+    decision = decide(tmp_path, evaluation(rows, one_group=one_group))  # type: ignore[arg-type]
+    assert decision.register_it == registers
+    assert ("worse than its parent" in decision.sentence) != registers

@@ -20,7 +20,7 @@ from sr_core.training.rates import LayerRates
 
 LEARNT = {
     "training__steps": 60, "training__batch": 8, "training__rate": 5e-3, "training__warmup_steps": 5, "training__validate_every": 60,
-    "network__width": 8,
+    "network__width": 8, "adaptation__rate": 1.0,
 }  # fmt: skip
 
 
@@ -102,10 +102,10 @@ def test_frozen_layers_keep_the_parents_weights_and_thaw(world: Any, train: Any,
 
 
 def test_layers_move_more_slowly_towards_the_input(world: Any, parent: Parent) -> None:
-    rates = LayerRates(parent.net, world.recipe(adaptation__layer_decay=0.5, adaptation__tail=0.5).adaptation)
+    rates = LayerRates(parent.net, world.recipe(adaptation__rate=0.2, adaptation__layer_decay=0.5, adaptation__tail=0.5).adaptation)
     layers = [share for name, share in rates.shares.items() if name.endswith("weight")]
-    assert layers[-2:] == [0.5 * 0.5, 0.5]
-    assert layers[0] == 0.5 ** (len(layers) - 1)
+    assert layers[-2:] == pytest.approx([0.2 * 0.5 * 0.5, 0.2 * 0.5])
+    assert layers[0] == pytest.approx(0.2 * 0.5 ** (len(layers) - 1))
     assert layers == sorted(layers)
     assert len(rates.shares) == 2 * len(layers)
 
