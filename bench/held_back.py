@@ -24,7 +24,6 @@ from domains.medical.domain import MedicalDomain
 from domains.photo.domain import DOMAIN as PHOTO
 from domains.satellite.degrade import mtf
 from domains.satellite.domain import DOMAIN as SATELLITE
-from sr_core.bundle import Bundle, Curve
 from sr_core.domain import Domain
 from sr_core.log import Silent
 from sr_core.metrics import Protocol, psnr
@@ -154,12 +153,6 @@ def trained(case: Case, manifest: ManifestRef, settings: Mapping[str, object], w
     start = time.process_time()
     bundle = train(store, recipe=recipe, workspace=workspace, log=Silent())
     return Restorer(bundle.path), time.process_time() - start
-
-
-def adopted(general: Restorer, own: Restorer, folder: Path) -> Restorer:
-    """Give another domain's network and filter with this domain's normalisation, range and rounding: they work in normalised units."""
-    card = own.card.model_copy(update={"descriptor": general.card.descriptor, "weights": "", "halo": 0})
-    return Restorer(Bundle.save(folder, card, general.bundle.net, Curve(points=())).folder)
 
 
 def written(encoding: Encoding, image: Float32Array) -> Float32Array:
