@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from held_back import Case, case_of, gains, manifest_of, there, trained
+from held_back import Case, adopted, case_of, gains, manifest_of, there, trained
 
 from sr_core.records import ManifestRef
 from sr_core.stages.restore import Restorer
@@ -57,7 +57,11 @@ class Trainings:
 
     def run(self, way: str, tested: str, operator: str, seed: int) -> dict[str, float]:
         """Give the gains over bicubic of one way to train, on a domain's held-back groups."""
-        model, seconds = self.on(tested if way == "own" else way, operator, seed)
+        own, seconds = self.on(tested, operator, seed)
+        model = own
+        if way == "general":
+            general, seconds = self.on(way, operator, seed)
+            model = adopted(general, own, self.folder / f"{way}-{tested}-{operator}-{seed}")
         return gains(*self.data(tested), model) | {"training_cpu_s": seconds}
 
 

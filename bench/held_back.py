@@ -24,6 +24,7 @@ from domains.medical.domain import MedicalDomain
 from domains.photo.domain import DOMAIN as PHOTO
 from domains.satellite.degrade import mtf
 from domains.satellite.domain import DOMAIN as SATELLITE
+from sr_core.bundle import Bundle, Curve
 from sr_core.domain import Domain
 from sr_core.log import Silent
 from sr_core.metrics import Protocol, psnr
@@ -88,17 +89,18 @@ class Levelled:
 
 
 class Offering:
-    """A domain that levels its scenes, and offers more degradations than its own, so that all can be compared under one."""
+    """A domain that offers more degradations than its own, so that all can be compared under one, and may level its scenes."""
 
-    def __init__(self, domain: Domain) -> None:
-        self._domain = domain
+    def __init__(self, domain: Domain, levelled: bool = False) -> None:
+        self._domain, self._levelled = domain, levelled
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._domain, name)
 
-    def open(self, source: Source) -> Levelled:
+    def open(self, source: Source) -> Scene:
         """Open a scene."""
-        return Levelled(self._domain.open(source))
+        scene = self._domain.open(source)
+        return Levelled(scene) if self._levelled else scene
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
         """Give the domain's own, the sensor blur of satellites and the optical blur of pictures."""
@@ -116,7 +118,7 @@ def case_of(name: str) -> Case:
     """Give one of "satellite", "face", "ct", "mr" and "general" (photographs; nothing is held back)."""
     if name == "satellite":
         scenes, held = ([DATA / "satellite" / f"{stem}.tif" for stem in stems] for stems in (SCENES, (HELD_SCENE,)))
-        return Case(Offering(SATELLITE), scenes, held)
+        return Case(Offering(SATELLITE, levelled=True), scenes, held)
     if name == "general":
         return Case(Offering(PHOTO), [DATA / "sr_train"], [])
     if name == "face":
@@ -125,7 +127,7 @@ def case_of(name: str) -> Case:
     medical = MedicalDomain(training=False)  # the T1w series is public, under a made-up name with a made-up date of birth
     patients = {"ct": ("ct_CMB-CRC-MSB-01068", "ct_RIDER-Pilot-0117"), "mr": ("mr_datalad-T1w", "mr_TCGA-BC-4073")}[name]
     first, second = (DATA / "medical" / patient for patient in patients)
-    return Case(Offering(medical), [first], [second])
+    return Case(Offering(medical, levelled=name == "mr"), [first], [second])  # CT has Hounsfield units
 
 
 def whole(source: Source) -> Region:
@@ -153,6 +155,12 @@ def trained(case: Case, manifest: ManifestRef, settings: Mapping[str, object], w
     start = time.process_time()
     bundle = train(store, recipe=recipe, workspace=workspace, log=Silent())
     return Restorer(bundle.path), time.process_time() - start
+
+
+def adopted(model: Restorer, own: Restorer, folder: Path) -> Restorer:
+    """Give another domain's network and filter with this domain's normalisation and range: they work in normalised units."""
+    card = own.card.model_copy(update={"descriptor": model.card.descriptor, "weights": "", "halo": 0})
+    return Restorer(Bundle.save(folder, card, model.bundle.net, Curve(points=())).folder)
 
 
 def written(encoding: Encoding, image: Float32Array) -> Float32Array:
