@@ -35,7 +35,7 @@ def main() -> None:
     """Print one JSON line."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        steps = {"pixel": _pixel(Path(folder))}
+        steps = {"pixel": pixel_step(task_of(Path(folder), {}))}
         for width in (32, 64):
             steps[f"d{width}"] = _against(Path(folder), {"adversarial.width": width})
         times: dict[str, list[float]] = {name: [] for name in steps}
@@ -51,7 +51,8 @@ def main() -> None:
     print(json.dumps({**found, "pixel_step_s": medians["pixel"]}))
 
 
-def _task(folder: Path, settings: dict[str, object]) -> Task:
+def task_of(folder: Path, settings: dict[str, object]) -> Task:
+    """Give EDSR-baseline, or what the settings ask for, on a store of noise in the folder."""
     operator, encoding = make_operator("bicubic", 2), Encoding.of("uint16", 1e-4)
     recipe = Recipe(domain="satellite").with_overrides({**SETTINGS, **settings})
     if not list(folder.glob("*.h5")):
@@ -67,14 +68,14 @@ def _task(folder: Path, settings: dict[str, object]) -> Task:
     return Task(reader, (), recipe, operator, "cpu", Silent())
 
 
-def _pixel(folder: Path) -> Callable[[], None]:
-    task = _task(folder, {})
+def pixel_step(task: Task) -> Callable[[], None]:
+    """Give a whole step of the pixel phase: drawing, both passes, clipping, optimiser and average."""
     net = task.network("edsr", spread=False)
     return _stepper(task, net, PixelObjective(task, net, "l1"))
 
 
 def _against(folder: Path, settings: dict[str, object]) -> Callable[[], None]:
-    task = _task(folder, settings)
+    task = task_of(folder, settings)
     net = task.network("edsr", spread=False)
     return _stepper(task, net, AdversarialObjective(task, net, residual_size(task, net)))
 

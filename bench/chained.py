@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from held_back import DATA, there, whole, written
 
 from domains.satellite.domain import DOMAIN
 from sr_core.log import Silent
 from sr_core.metrics import psnr
-from sr_core.raster import Encoding, Float32Array, Window
-from sr_core.records import Manifest, ManifestRef, Region, Source, Split
+from sr_core.raster import Window
+from sr_core.records import Manifest, ManifestRef, Region, Split
 from sr_core.stages.evaluate import _linear_filter
 from sr_core.stages.evidence import plain_bicubic, protocol_of
 from sr_core.stages.ingest import MANIFEST, ingest, load_manifest
@@ -32,7 +32,6 @@ from sr_core.stages.restore import Restorer
 from sr_core.stages.train import train
 from sr_core.workspace import Workspace
 
-HERE = Path(__file__).resolve().parent
 STEPS = {"training.steps": 360, "spread.steps": 1}  # the spread is not looked at
 SCENES = ("australia_sentinel2_20190105.tif", "bangladesh_sentinel2_20200127.tif", "italy_sentinel2_20190416.tif")
 APART = 32  # HR pixels between what trains and what chooses
@@ -69,21 +68,11 @@ def places(folder: Path, files: list[Path]) -> Iterator[Task]:
         yield ManifestRef(path=place, hash=manifest.content_hash()), split.test, 1
 
 
-def whole(source: Source) -> Region:
-    """Give all of a scene."""
-    return Region(source=source.sha256, window=Window(0, 0, *source.shape[1:]), group=source.group)
-
-
 def bundle(scale: int, seed: int, manifest: ManifestRef, workspace: Workspace) -> Restorer:
     """Train a network of one scale on the manifest's training regions."""
     recipe = DOMAIN.recipe().with_overrides({**STEPS, "scale": scale, "seed": seed})
     store = prepare(DOMAIN, manifest, recipe=recipe, workspace=workspace, log=Silent())
     return Restorer(train(store, recipe=recipe, workspace=workspace, log=Silent()).path)
-
-
-def _written(encoding: Encoding, image: Float32Array) -> Float32Array:
-    """Round an image as its file rounds."""
-    return encoding.decode(encoding.encode(image))
 
 
 def measure(manifest: Manifest, regions: tuple[Region, ...], at_once: Restorer, twice: Restorer) -> dict[str, float]:
@@ -94,8 +83,8 @@ def measure(manifest: Manifest, regions: tuple[Region, ...], at_once: Restorer, 
         pair = read_pair(DOMAIN, manifest, region, at_once.operator)
         lr, mask = pair.lr.pixels, pair.lr.mask
         bicubic = plain_bicubic(pair.lr, 4)
-        half = _written(pair.encoding, twice.restore(lr, mask).sr)  # the file between the two runs
-        chained = _written(pair.encoding, twice.restore(half, np.kron(mask, np.ones((2, 2), np.bool_))).sr)
+        half = written(pair.encoding, twice.restore(lr, mask).sr)  # the file between the two runs
+        chained = written(pair.encoding, twice.restore(half, np.kron(mask, np.ones((2, 2), np.bool_))).sr)
         images = {
             "bicubic": bicubic,
             "projected_bicubic": at_once.project(bicubic, lr, mask),
@@ -105,7 +94,7 @@ def measure(manifest: Manifest, regions: tuple[Region, ...], at_once: Restorer, 
             "x2_twice_projected": at_once.project(chained, lr, mask),
         }
         for name, image in images.items():
-            found.setdefault(name, []).append(psnr(_written(pair.encoding, image), pair.hr.pixels, protocol, pair.hr.mask))
+            found.setdefault(name, []).append(psnr(written(pair.encoding, image), pair.hr.pixels, protocol, pair.hr.mask))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
@@ -114,10 +103,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--places", action="store_true")
     given = parser.parse_args()
-    files = [Path(os.environ.get("SR_DATA", HERE.parent.parent / "shared" / "data")) / "satellite" / name for name in SCENES]
-    if given.places and not all(path.is_file() for path in files):
-        print(f"no {', '.join(SCENES)} in {files[0].parent}; set SR_DATA to the folder that holds satellite/", file=sys.stderr)
+    if given.places and not there():
         return 2
+    files = [DATA / "satellite" / name for name in SCENES]
     torch.set_num_threads(1)
     runs: list[dict[str, float]] = []
     families: list[str] = []
