@@ -30,7 +30,7 @@ from sr_core.log import Silent
 from sr_core.metrics import Protocol, psnr
 from sr_core.operators import Operator
 from sr_core.raster import Encoding, Float32Array, Raster, Scene, StoredRaster, StoredScene, Window
-from sr_core.records import Manifest, ManifestRef, Region, Source, Split
+from sr_core.records import Manifest, ManifestRef, Region, Source, Split, StoreRef
 from sr_core.stages.evidence import plain_bicubic
 from sr_core.stages.ingest import MANIFEST, load_manifest
 from sr_core.stages.prepare import prepare
@@ -148,12 +148,24 @@ def manifest_of(case: Case, scale: int, folder: Path) -> ManifestRef:
     return ManifestRef(path=folder, hash=manifest.content_hash())
 
 
-def trained(case: Case, manifest: ManifestRef, settings: Mapping[str, object], workspace: Workspace) -> tuple[Restorer, float]:
-    """Train the domain's recipe with some settings on the manifest's training groups; also give the CPU seconds of the training stage."""
+def prepared(case: Case, manifest: ManifestRef, settings: Mapping[str, object], workspace: Workspace) -> StoreRef:
+    """Cut the pairs of the manifest's training groups under the recipe's degradation."""
     recipe = case.domain.recipe().with_overrides({**BODY, **settings})
-    store = prepare(case.domain, manifest, recipe=recipe, workspace=workspace, log=Silent())
+    return prepare(case.domain, manifest, recipe=recipe, workspace=workspace, log=Silent())
+
+
+def trained(
+    case: Case, manifest: ManifestRef, settings: Mapping[str, object], workspace: Workspace, parent: Path | None = None,
+    general: StoreRef | None = None,
+) -> tuple[Restorer, float]:  # fmt: skip
+    """Train the domain's recipe with some settings on the manifest's training groups; also give the CPU seconds of the training stage.
+
+    With a parent, training goes on from that bundle, with the general pairs mixed in.
+    """
+    recipe = case.domain.recipe().with_overrides({**BODY, **settings})
+    store = prepared(case, manifest, settings, workspace)
     start = time.process_time()
-    bundle = train(store, recipe=recipe, workspace=workspace, log=Silent())
+    bundle = train(store, recipe=recipe, workspace=workspace, log=Silent(), parent=parent, general=general)
     return Restorer(bundle.path), time.process_time() - start
 
 
