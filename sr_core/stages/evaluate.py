@@ -158,13 +158,13 @@ def _weights_of(rivals: Mapping[Method, Restorer], name: Method) -> Digest | Non
 
 
 def _linear_filter(domain: Domain, manifest: Manifest, restorer: Restorer) -> SRNet:
-    """Give a network whose base is the linear filter: the bundle's own, or else one fitted to the training regions now."""
+    """Give a network whose base is the linear filter of the training regions: the bundle's own, unless that is its parent's."""
     import torch
 
     from sr_core.networks import build, fit, linear_descriptor
 
     net = restorer.bundle.net
-    if net.filter is not None:
+    if net.filter is not None and not restorer.card.parents:
         return net
     taps = restorer.card.recipe.network.linear_taps
     pairs = (read_pair(domain, manifest, region, restorer.operator) for region in manifest.split.train)

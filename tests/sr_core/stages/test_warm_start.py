@@ -46,6 +46,9 @@ def test_the_parent_is_on_record_and_one_more_baseline(run: Run, recipe: Recipe,
     measured = evaluate(ToyDomain(), run.manifest, calibrated, champion=run.calibrated.path, parent=run.bundle.path, **with_)
     content = load_evaluation(measured)
     assert content.methods()[-2:] == ("champion", "parent")
+    # The filter that counts is that of this domain's pairs, also where the model stands on its parent's.
+    before = load_evaluation(run.evaluation)
+    assert content.mean_psnr_db("linear filter") == pytest.approx(before.mean_psnr_db("linear filter"), abs=1e-6)
     # The champion here is the parent itself, so both give the same picture.
     assert content.mean_psnr_db("parent") == pytest.approx(content.mean_psnr_db("champion"), abs=1e-6)
 
@@ -111,3 +114,18 @@ def test_a_group_on_two_sides_is_refused_at_the_door(run: Run, recipe: Recipe, p
     (tmp_path / MANIFEST).write_text(changed.to_json())
     with pytest.raises(SplitError, match="is in train and in"):
         prepare(ToyDomain(), ManifestRef(path=tmp_path, hash="1" * 64), recipe=recipe, workspace=place, log=Silent())
+
+
+def test_the_filter_beside_a_child_is_that_of_its_own_pairs(run: Run, recipe: Recipe, place: Workspace, tmp_path: Path) -> None:
+    """Planted: a parent whose filter is another one's."""
+    folder = tmp_path / "parent"
+    parent = Bundle.load(run.bundle.path)
+    assert parent.net.filter is not None
+    parent.net.set_filter(parent.net.filter.steps()[0].weight * 0.5)  # type: ignore[arg-type, operator]
+    Bundle.save(folder, parent.card.model_copy(update={"weights": ""}), parent.net, parent.curve())
+    with_: dict[str, Any] = {"recipe": recipe, "workspace": place, "log": Silent()}
+    bundle = train(run.store, parent=folder, **with_)
+    calibrated = calibrate(ToyDomain(), run.manifest, bundle, **with_)
+    content = load_evaluation(evaluate(ToyDomain(), run.manifest, calibrated, champion=None, parent=folder, **with_))
+    before = load_evaluation(run.evaluation)
+    assert content.mean_psnr_db("linear filter") == pytest.approx(before.mean_psnr_db("linear filter"), abs=1e-3)
