@@ -1,7 +1,8 @@
 """The perceptual model of the satellite demonstration beside the model for fidelity, as written: octave energy and PSNR. One thread.
 
-Both are trained by the same recipe but for the adversarial phase, and measured as the gate measures them: on the test blocks, projected and
-rounded as in a file. `way` is the share of the way from the energy of the model for fidelity in the highest octave to the truth's.
+Both go on from the shipped model by the same recipe but for the adversarial phase, and are measured as the gate measures them: on the test
+blocks, projected and rounded as in a file. `way` is the share of the way from the energy of the model for fidelity in the highest octave to
+the truth's.
 """
 
 from __future__ import annotations
@@ -23,26 +24,22 @@ from sr_core.stages.prepare import prepare
 from sr_core.stages.train import train
 from sr_core.workspace import Workspace
 
-SETTINGS = {
-    "purpose": "perceptual", "adversarial.steps": 100, "adversarial.rate": 1e-3, "adversarial.terms.pixel": 0.2,
-    "adversarial.terms.frequency": 15,
-}  # fmt: skip
-
 
 def main() -> None:
     """Print one JSON line."""
     torch.set_num_threads(1)
     log = Silent()
     fidelity = DOMAIN.recipe()
-    perceptual = fidelity.with_overrides(SETTINGS)
+    perceptual = fidelity.with_overrides({"purpose": "perceptual"})
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder) / "workspace")
         common = {"workspace": workspace, "log": log}
         manifest = ingest(DOMAIN, DOMAIN.demo(Path(folder) / "demo"), recipe=fidelity, **common)
         store = prepare(DOMAIN, manifest, recipe=fidelity, **common)
-        pixel = train(store, recipe=fidelity, **common)
+        parent = DOMAIN.shipped()[fidelity.scale]
+        pixel = train(store, recipe=fidelity, parent=parent, **common)
         start = time.process_time()
-        bundle = train(store, recipe=perceptual, **common)
+        bundle = train(store, recipe=perceptual, parent=parent, **common)
         training_s = time.process_time() - start
         calibrated = calibrate(DOMAIN, manifest, bundle, recipe=perceptual, **common)
         evaluated = evaluate(DOMAIN, manifest, calibrated, champion=None, pixel_champion=pixel.path, recipe=perceptual, **common)

@@ -153,8 +153,8 @@ class Terms(Record):
 
     `pixel`, `consistency` (|A x - y|), `gradient` (Sobel) and `frequency` (amplitude spectrum) are distances over the error that the phase
     starts with; `adversarial` is the game's loss; `matching` and `texture` (Gram) compare the discriminator's features, relative to the
-    truth's; `content` those of VGG19, likewise, for which `adversarial.vgg` names the weights; `variation` is the image's own total
-    variation over the truth's.
+    truth's; `spectrum` compares energies by ring of frequencies and `content` the features of VGG19, likewise (`adversarial.vgg` names
+    its weights); `variation` is the image's own total variation over the truth's.
     """
 
     pixel: Annotated[float, Field(ge=0)] = 1.0
@@ -164,6 +164,7 @@ class Terms(Record):
     consistency: Annotated[float, Field(ge=0)] = 1.0
     gradient: Annotated[float, Field(ge=0)] = 0.0
     frequency: Annotated[float, Field(ge=0)] = 0.0
+    spectrum: Annotated[float, Field(ge=0)] = 3.0
     content: Annotated[float, Field(ge=0)] = 0.0
     variation: Annotated[float, Field(ge=0)] = 0.0
 
@@ -294,8 +295,8 @@ class Recipe(Record):
         if self.network.family == "linear":
             raise ValueError("network.family linear has no weights for an adversarial phase: set purpose=fidelity, or another family")
         terms = self.adversarial.terms
-        if not terms.adversarial + terms.matching + terms.texture + terms.content > 0:
-            raise ValueError("purpose=perceptual needs adversarial.terms.adversarial, matching, texture or content above 0")
+        if not terms.adversarial + terms.matching + terms.texture + terms.spectrum + terms.content > 0:
+            raise ValueError("purpose=perceptual needs adversarial.terms.adversarial, matching, texture, spectrum or content above 0")
         if terms.content > 0 and not (self.adversarial.vgg and self.adversarial.vgg_sha256):
             raise ValueError("adversarial.terms.content needs weights of VGG19: set adversarial.vgg and adversarial.vgg_sha256")
         side = self.patches.size * (self.scale if self.patches.grid == "lr" else 1)

@@ -111,6 +111,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "adversarial.terms.consistency": "Weight of the image, degraded again, against the measurement.",
         "adversarial.terms.gradient": "Weight of Sobel gradients.",
         "adversarial.terms.frequency": "Weight of the amplitude spectrum.",
+        "adversarial.terms.spectrum": "Weight of the energy by ring of frequencies; the surest way to the truth's sharpness.",
         "adversarial.terms.content": "Weight of VGG19's features; needs adversarial.vgg.",
         "adversarial.terms.variation": "Weight of the image's total variation over the truth's.",
         "adversarial.vgg": "File or https address with weights of VGG19.",

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from sr_core.losses.shapes import image_batch, same
 
+RINGS = 16  # of frequencies
+
 
 def total_variation(x: Tensor) -> Tensor:
     """Give the mean absolute difference of vertical neighbours plus that of horizontal ones (anisotropic total variation).
@@ -82,6 +84,42 @@ def frequency(predicted: Tensor, target: Tensor) -> Tensor:
     same(predicted, target)
     image_batch(predicted)
     return (_amplitude(predicted) - _amplitude(target)).abs().mean()
+
+
+def spectrum(predicted: Tensor, target: Tensor, rings: int = RINGS) -> Tensor:
+    """Give how far apart the images' energies are, ring of frequencies by ring: the mean of 2 |a - b| / (a + b), 0 to 2, without unit.
+
+    a and b are root mean squares of a band's Fourier coefficients in a ring, of the patch under a Hann window (whose soft border keeps what
+    leaves the patch from counting as high frequencies). Neither where a texture lies counts nor which of a ring's waves it is made of, so
+    unlike `frequency` it is small only where the energies are equal.
+
+    Parameters
+    ----------
+    rings : of equal width, from 0 to half a cycle a pixel; the corners beyond belong to the last.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ, or are not those of images of at least 8 x 8 pixels.
+    """
+    same(predicted, target)
+    image_batch(predicted, 8)
+    a, b = (_ring_sizes(image, rings) for image in (predicted, target))
+    return (2 * (a - b).abs() / (a + b)).mean()
+
+
+def _ring_sizes(x: Tensor, rings: int) -> Tensor:
+    """Give the root mean square of the windowed image's coefficients by ring, (N, C, rings)."""
+    height, width = x.shape[-2:]
+    window = torch.outer(*(torch.hann_window(side, periodic=False, dtype=x.dtype, device=x.device) for side in (height, width)))
+    coefficients = torch.fft.fft2((x - x.mean(dim=(-2, -1), keepdim=True)) * window, norm="ortho")
+    down, right = (torch.fft.fftfreq(side, dtype=x.dtype, device=x.device).abs() for side in (height, width))
+    ring = (torch.hypot(down[:, None], right[None]) * 2 * rings).long().clamp_max(rings - 1).flatten()
+    power = (coefficients.real.square() + coefficients.imag.square()).flatten(2)
+    total = power.new_zeros(*x.shape[:2], rings).index_add(2, ring, power)
+    # The root's slope at 0 is infinite; a flat patch would make the gradient no number.
+    size: Tensor = (total / torch.bincount(ring, minlength=rings).clamp_min(1) + torch.finfo(x.dtype).tiny).sqrt()
+    return size
 
 
 def _amplitude(x: Tensor) -> Tensor:

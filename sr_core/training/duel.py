@@ -18,6 +18,7 @@ from sr_core.losses import (
     l2,
     matching,
     read_weights,
+    spectrum,
     texture,
     total_variation,
 )  # fmt: skip
@@ -30,7 +31,7 @@ from sr_core.training.task import LrBatch, Task
 
 COLOURS = 3  # bands that VGG19 takes together
 # What is said of every step: the network's terms, each before its weight, and how the discriminator does.
-TERMS = ("pixel", "adversarial", "matching", "texture", "consistency", "gradient", "frequency", "content", "variation")
+TERMS = ("pixel", "adversarial", "matching", "texture", "consistency", "gradient", "frequency", "spectrum", "content", "variation")
 FIGURES = (*TERMS, "discriminator_loss", "accuracy_real", "accuracy_fake")
 
 
@@ -153,6 +154,8 @@ class AdversarialObjective:
                     made[name] = gradient(fake, real) / self.size
                 case "frequency":
                     made[name] = frequency(fake, real) / self.size
+                case "spectrum":
+                    made[name] = spectrum(fake, real)
                 case "consistency":
                     made[name] = self._inconsistency(fake, batch)
                 case "adversarial":

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_core.errors import ShapeError
-from sr_core.losses import frequency, gradient, sobel, total_variation
+from sr_core.losses import frequency, gradient, sobel, spectrum, total_variation
 
 
 def ramp(down: float, right: float, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -77,3 +77,42 @@ def test_shapes_that_would_broadcast_are_refused(loss: object) -> None:
 def test_too_small_an_image_is_refused(function: object, image: Tensor) -> None:
     with pytest.raises(ShapeError, match="larger patches"):
         function(image)  # type: ignore[operator]
+
+
+# --- energy by ring --------------------------------------------------------------------------------------------------------
+
+
+def waves(seed: int, gain: float = 1.0) -> torch.Tensor:
+    return gain * torch.randn(3, 2, 32, 36, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_spectrum_is_the_relative_distance_of_energies() -> None:
+    assert float(spectrum(waves(1), waves(1))) == 0
+    assert float(spectrum(3 * waves(1), waves(1))) == pytest.approx(2 * 2 / 4)  # 2 |3 - 1| / (3 + 1) in every ring
+    assert float(spectrum(waves(1) + 5, waves(1))) < 1e-12  # the mean does not count
+    assert float(spectrum(torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16))) == pytest.approx(0, abs=1e-6)
+
+
+def test_spectrum_sees_which_ring_lacks_energy() -> None:
+    rows = torch.arange(64.0, dtype=torch.float64)
+    slow, fast = (torch.sin(2 * torch.pi * f * rows)[None, None, :, None].expand(1, 1, 64, 64) for f in (0.05, 0.45))
+    both = slow + fast
+    lacking = spectrum(slow + 0.5 * fast, both)
+    assert 0 < float(lacking) < float(spectrum(slow + 0.1 * fast, both))
+    # Another phase of the same wave is as good: what counts is the energy.
+    moved = torch.sin(2 * torch.pi * 0.45 * rows + 1.0)[None, None, :, None].expand(1, 1, 64, 64)
+    assert float(spectrum(slow + moved, both)) < 0.5 * float(lacking)
+
+
+def test_an_edge_that_leaves_the_patch_is_no_high_frequency() -> None:
+    """Planted: a slope, whose two ends do not meet; a faint texture on it must count all the same."""
+    slope = torch.arange(32.0, dtype=torch.float64)[None, None, :, None].expand(1, 1, 32, 32) * 10
+    faint = 0.1 * waves(3)[:1, :1, :32, :32]
+    # Without the window the ends' jump hides it: the distance would be 0.02.
+    assert float(spectrum(slope + 0.3 * faint, slope + faint)) > 0.25
+
+
+def test_spectrum_has_a_finite_gradient_on_a_flat_patch() -> None:
+    flat = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    spectrum(flat, torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))).backward()
+    assert flat.grad is not None and bool(torch.isfinite(flat.grad).all())
