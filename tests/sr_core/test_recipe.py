@@ -133,7 +133,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
     ("overrides", "sentence"),
     [
         ({"network.family": "linear"}, "linear has no weights"),
-        ({"adversarial.terms.adversarial": 0, "adversarial.terms.matching": 0}, "above 0"),
+        ({"adversarial.terms.adversarial": 0, "adversarial.terms.matching": 0, "adversarial.terms.spectrum": 0}, "above 0"),
         ({"patches.size": 7}, "14 HR pixels"),
         ({"adversarial.terms.content": 1}, "needs weights of VGG19"),
         ({"allow_perceptual": False}, "allow_perceptual=true"),
