@@ -13,7 +13,7 @@ from sr_core.report.charts import Level, Line, chart
 from sr_core.report.pictures import number
 
 RATE, NORM = "Learning rate", "Gradient norm"
-TERMS = ("pixel", "adversarial", "matching", "texture", "consistency", "gradient", "frequency")
+TERMS = ("pixel", "adversarial", "matching", "texture", "consistency", "gradient", "frequency", "spectrum", "content", "variation")
 
 
 @dataclass(frozen=True)
