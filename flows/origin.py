@@ -72,7 +72,7 @@ class Measured(Record):
 
 
 class Calibrated(Record):
-    """A bundle's calibration in short; `calibration` is its digest, `coverages` are those of its groups, `degradation` is the one it assumes."""
+    """A bundle's calibration in short; `calibration` is its digest, `coverages` are of its groups, `degradation` is what it assumes."""
 
     calibration: str
     claim: Claim
