@@ -111,9 +111,7 @@ def test_the_chain_from_the_verdict_to_the_training_data(domain: str, sr: Sr, ma
     judged = [check for check in verdict.checks if check.threshold is not None and check.value is not None]
     assert len(judged) >= 4
     for check in judged:
-        (line,) = [
-            line for line in text.splitlines() if line.split(maxsplit=1)[1:] and line.split(maxsplit=1)[1].startswith(f"{check.name} ")
-        ]
+        (line,) = [line for line in text.splitlines() if " (from: " in line and line[len("  passed   ") :].startswith(f"{check.name} ")]
         assert f"limit {check.direction} {check.threshold:.4g}" in line and f"(from: {check.threshold_source})" in line
         assert line.split()[0] == {"pass": "passed", "warn": "warned", "fail": "failed"}[check.outcome]
     for said in (
@@ -203,7 +201,9 @@ def test_an_abstention_and_a_failure_are_explained(sr: Sr, made: Callable[..., P
             name="noise", value=9.0, unit="grey level", bicubic=None, threshold=4.0, fail_threshold=20.0, severity="warn", outcome="warn",
             threshold_source="30 validation groups, quantile 0.99", sentence="the image is noisier than the training images",
         ),
-        CheckResult(name="faces", value=None, unit="", threshold=None, threshold_source="", severity="warn", outcome="skipped", sentence="none"),
+        CheckResult(
+            name="faces", value=None, unit="", threshold=None, threshold_source="", severity="warn", outcome="skipped", sentence="none",
+        ),
     )  # fmt: skip
     abstained = judge(withdraw(own.claim, why), checks, abstain=[why], outputs=own.outputs)
     beside(path).write_text(abstained.to_json())
