@@ -86,6 +86,8 @@ def _model_chain(folder: Path, name: str, workspace: Path) -> Chain:
 
 
 def _file_chain(path: Path, workspace: Path) -> Chain:
+    if not (path.is_file() or path.is_dir()):
+        raise _not_ours(path, "it is neither a file nor a folder")
     says, notes = _provenance(path), []
     try:
         verdict, unchanged = _verdict(path, bool(says))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -188,6 +189,8 @@ def test_files_that_are_not_ours(sr: Sr, made: Callable[..., Path], tmp_path: Pa
         assert result.exit_code == 2 and result.stdout == "", path
         assert result.stderr.startswith(f"sr: no upscale of ours made {path}") and "Traceback" not in result.stderr
         assert "Delete" not in result.stderr
+    os.mkfifo(tmp_path / "pipe.tif")
+    assert "neither a file nor a folder" in sr("explain", "pipe.tif").stderr
     gone = sr("explain", "gone.tif")
     assert gone.exit_code == 2 and gone.stderr.startswith("sr: gone.tif does not exist; expected an upscaled file")
 
@@ -264,9 +267,12 @@ def test_a_bundle_folder_and_the_shipped_one(sr: Sr, bundles: dict[str, Path], m
     assert "no decision of a gate" in result.stdout.splitlines()[0] and "Checks" not in result.stdout and "File" not in result.stdout
     for said in ("sr-satellite x2 that comes with the package", "7 pairs of 3 places", "3 x place", "90% of the pixels", CREDIT):
         assert said in result.stdout, said
-    (bundle / "broken").mkdir()
-    (bundle / "broken" / "bundle.json").write_text("{")
-    damaged = sr("explain", bundle / "broken")
+    child = Path(shutil.copytree(bundle, "child"))
+    edit(child / "bundle.json", parents=[weights_of(bundle)])
+    assert "goes on from  sr-satellite x2 that comes with the package (" in sr("explain", child).stdout
+    (child / "broken").mkdir()
+    (child / "broken" / "bundle.json").write_text("{")
+    damaged = sr("explain", child / "broken")
     assert damaged.exit_code == 2 and damaged.stderr.startswith("sr: ") and "does not read" in damaged.stderr
 
 
