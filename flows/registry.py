@@ -113,6 +113,10 @@ class Registry:
         except MlflowException:
             return None
 
+    def holding(self, weights: str) -> tuple[Version, ...]:
+        """Give the versions whose weights have this hash, or one that begins so: newest first within a name."""
+        return tuple(v for name in self.names() for v in self.versions(name) if v.tags.get("weights", "").startswith(weights))
+
     def folder(self, version: Version, into: Path) -> Path:
         """Give the bundle folder of a version; where the store is remote it is copied below `into` once.
 

@@ -111,6 +111,13 @@ class Domain(Protocol):
     def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
         """Start writing the upscaled version of an image in its own format."""
 
+    def provenance(self, path: Path) -> Mapping[str, str]:
+        """Give what an upscaled file (or folder) of this domain says of itself, as far as its format has room for it.
+
+        Names are those of the output tags: `SR_MODEL` (the hash of the weights or its first digits), `SR_OPERATOR`, `SR_CLAIM`,
+        `SR_VERDICT`, ... Empty where no upscale of ours wrote any; never raises.
+        """
+
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing an image takes, from its record alone; for the forecast that is given before the start."""
 

@@ -71,6 +71,12 @@ class FaceDomain:
 
         return FaceWriter(like, plan)
 
+    def provenance(self, path: Path) -> Mapping[str, str]:
+        """Give what an upscaled picture says of itself; see `domains.common.picture_provenance`."""
+        from domains.common.picture_provenance import provenance
+
+        return provenance(path)
+
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing a picture takes; a picture has no residual file."""
         from domains.common.picture_footprint import footprint

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NOTICE = "Not for primary diagnosis."
 MAKER = "Super-resolution package sr"
+DESCRIPTION_LENGTH = 1024  # of a DICOM ST
 SERIES_OFFSET = 5000  # added to the source's SeriesNumber, so that the derived series sort behind it
 REMOVED = (
     "IconImageSequence", "SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries",
@@ -82,7 +83,7 @@ class Stamp:
             f"Model: {self.model}.", f"Assumed degradation: {self.operator}.", f"Claim: {self.claim}", f"Verdict: {self.verdict}",
             *(f"{name}={value};" for name, value in tags.items()),
         ]  # fmt: skip
-        return " ".join(parts).replace("\\", "/")[:1024]
+        return " ".join(parts).replace("\\", "/")[:DESCRIPTION_LENGTH]
 
 
 def derive(source: Dataset, header: SliceHeader, stored: npt.NDArray[np.integer], stamp: Stamp, number: int, series_uid: str) -> Dataset:

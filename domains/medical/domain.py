@@ -74,6 +74,12 @@ class MedicalDomain:
 
         return DicomWriter(like, plan)
 
+    def provenance(self, path: Path) -> Mapping[str, str]:
+        """Give what an upscaled slice, series or map says of itself; see `domains.medical.provenance`."""
+        from domains.medical.provenance import provenance
+
+        return provenance(path)
+
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing a slice or a series takes."""
         from domains.medical.footprint import footprint

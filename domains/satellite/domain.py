@@ -69,6 +69,12 @@ class Satellite:
 
         return CogWriter(like, plan)
 
+    def provenance(self, path: Path) -> Mapping[str, str]:
+        """Give what an upscaled scene says of itself; see `domains.satellite.provenance`."""
+        from domains.satellite.provenance import provenance
+
+        return provenance(path)
+
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing a scene takes."""
         from domains.satellite.footprint import footprint

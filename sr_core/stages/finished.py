@@ -11,6 +11,7 @@ from sr_core.errors import SRError
 from sr_core.raster import OutputFile
 from sr_core.stages.plan import make_plan
 from sr_core.stages.upscale import Upscaled
+from sr_core.trust.beside import verdict_beside
 from sr_core.workspace import file_sha256
 
 if TYPE_CHECKING:
@@ -32,23 +33,16 @@ def finished(
     InputError
         If the image cannot be opened.
     """
-    verdict = _verdict(target)
+    try:
+        verdict = verdict_beside(target)
+    except SRError:  # somebody else's
+        return None
     if verdict is None or not verdict.key or not verdict.outputs:
         return None
     with domain.open(source) as scene:
         key = make_plan(domain, source, scene, restorer.for_scene(scene), target, interval=interval, residual=residual).key
     files = _files(target, verdict) if key == verdict.key else None
     return None if files is None else Upscaled(files, verdict)
-
-
-def _verdict(target: Path) -> Verdict | None:
-    from sr_core.trust.verdict import Verdict
-
-    place = companion(target, "verdict", ".json")
-    try:
-        return Verdict.from_json(place.read_text(), str(place))
-    except (OSError, ValueError, SRError):  # none, or somebody else's
-        return None
 
 
 def _files(target: Path, verdict: Verdict) -> tuple[OutputFile, ...] | None:

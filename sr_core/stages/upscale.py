@@ -87,7 +87,7 @@ def upscale(
             _fill(scene, writer, restorer, plan, source.path.name, log)
             give_back()  # what the bands took, before the next step takes its own
             verdict = _judge(domain, source, scene, writer, restorer, log)
-            verdict = verdict.model_copy(update={"key": plan.key})
+            verdict = verdict.model_copy(update={"key": plan.key, "weights": restorer.bundle.weights_hash})
             give_back()
             files = writer.finish(verdict)
         except BaseException as error:

@@ -107,7 +107,8 @@ class Verdict(Record):
     inputs, outputs : sha256 of the files read and written, the image first.
     time : ISO 8601, or None where the record must be the same on every run.
     cautions : what holds of every image of this model, whatever its checks say; among the reasons, too.
-    key : hash of all that the files depend on (`OutputPlan.key`). Cautions and key are left out of the text where there are none.
+    key : hash of all that the files depend on (`OutputPlan.key`).
+    weights : hash of the weights of the bundle that made them. Cautions, key and weights are left out of the text where there are none.
     """
 
     status: Status
@@ -123,6 +124,7 @@ class Verdict(Record):
     software: str = ""
     time: str | None = None
     key: str = Field(default="", exclude_if=lambda key: not key)
+    weights: Digest = Field(default="", exclude_if=lambda weights: not weights)
 
     @property
     def sentence(self) -> str:

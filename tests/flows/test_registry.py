@@ -124,3 +124,11 @@ def test_the_stored_model_is_text_and_bundle_only(make: Making, registry: Regist
     assert "model.py" in names
     assert not [n for n in names if n.endswith((".pkl", ".pickle", ".pt", ".pth"))]
     assert not (stored / "code").exists()
+
+
+def test_versions_are_found_by_their_weights(make: Making, registry: Registry) -> None:
+    make("a")
+    make("b")
+    assert [v.number for v in registry.holding("w-b")] == [2]
+    assert [v.number for v in registry.holding("w-")] == [2, 1]
+    assert registry.holding("w-c") == ()

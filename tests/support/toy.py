@@ -168,6 +168,9 @@ class ToyDomain:
     def create(self, like: Source, plan: OutputPlan) -> ToyWriter:
         return ToyWriter(like, plan)
 
+    def provenance(self, path: Path) -> Mapping[str, str]:
+        return {}
+
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         values = int(np.prod(source.shape)) * scale**2
         return Footprint(memory=6 * values, finishing=6 * values, output=6 * values, working=0, cpu_s=0.0)
