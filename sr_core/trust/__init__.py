@@ -2,6 +2,7 @@
 
 `verdict` holds the records (claim, check, verdict) and the evidence that checks look at; `claim` computes a claim's
 level and its text; `calibration` turns held-out groups into an interval; `consistency` measures agreement with the LR
-measurement; `checks` are those that hold for every domain; `interval` measures intervals where the truth is known.
+measurement; `checks` are those that hold for every domain; `interval` measures intervals where the truth is known;
+`hallucination` and `texture` measure what an output invents, `hallucination_truth`, `planted` and `created` against the truth.
 Import from the modules: this file stays empty so that the records cost no numerical imports.
 """

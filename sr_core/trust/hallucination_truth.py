@@ -72,8 +72,8 @@ class Correctness(Record):
 
     Attributes
     ----------
-    improvement : nearer to the truth than to the interpolation and to neither's outside; at most 1 / (1 + 2 exp(-4)) = 0.965.
-    omission : left as the interpolation had it.
+    improvement : near the truth; 1 / (1 + 2 exp(-4)) = 0.965 for the truth itself.
+    omission : near the interpolation; 0.965 for the interpolation itself.
     synthesis : far from both: invented. None: absent, as the other two.
     harmonised : whether histogram and position of the output were first fitted to the truth, which hides gain, offset and shift.
     pixels : how many pixels were looked at.

@@ -45,14 +45,16 @@ def test_an_interpolation_guesses_nothing(upscale: object) -> None:
 
 def test_energy_and_ratio_of_a_pure_guess_by_value() -> None:
     rows, cols = np.mgrid[:64, :64]
-    checkerboard = (3.0 * (-1.0) ** (rows + cols)).astype(np.float32)  # bicubic x2 has a zero there: it is all null space
+    checkerboard = (3.0 * (-1.0) ** (rows + cols)).astype(
+        np.float32
+    )  # bicubic x2 has a zero there: all null space, but for the mirror at the sides
     ramp = np.repeat(np.arange(32, dtype=np.float32), 2)[None].repeat(64, 0)
     z = np.stack([checkerboard + 50, np.full((64, 64), 7, np.float32), bicubic(ramp[None, :, ::2][:, ::2].copy())[0] + checkerboard])
     found = guess_figures(z, X2, spread=np.full_like(z, 3.0))
     assert found.energy is not None and found.ratio is not None
-    assert found.energy[0] == pytest.approx(1, rel=1e-5) and found.energy[1] == 0
+    assert found.energy[0] == pytest.approx(1, rel=1e-4) and found.energy[1] == 0
     assert found.energy[2] == pytest.approx(9 / z[2].var(), rel=1e-3)
-    assert found.ratio[0] == pytest.approx(0, abs=1e-5)
+    assert found.ratio[0] == pytest.approx(0, abs=1e-4)
     assert found.implausible == pytest.approx(0, abs=1e-2)
     assert guess_figures(z, X2, spread=np.full_like(z, 3.0), floor=3.0).implausible == pytest.approx(-math.log(2), abs=1e-2)
 
@@ -165,3 +167,14 @@ def test_self_test_refuses_in_words() -> None:
         self_test(scene(), lambda coarse: coarse, X2)
     absent = self_test(scene(), bicubic, None)
     assert absent.gain_db is None and not absent.warns and "Not tested" in absent.says()
+
+
+@pytest.mark.parametrize(("kind", "scale", "parameters"), [("mtf", 2, {"value": [0.3, 0.25]}), ("kspace", 2, {}), ("box", (2, 1), {})])
+def test_every_invertible_operator_is_served(kind: str, scale: int | tuple[int, int], parameters: dict[str, list[float]]) -> None:
+    operator = make_operator(kind, scale, **parameters)
+    x = scene()
+    least = operator.pinv(operator.apply(torch.from_numpy(x).double())).numpy().astype(np.float32)
+    nothing, all_of_it = guess_figures(least, operator), guess_figures(x - least, operator)
+    assert nothing.energy is not None and max(nothing.energy) < 1e-10
+    assert all_of_it.energy == pytest.approx((1, 1), rel=0.02)  # the mean of what A cannot see is not always exactly 0
+    assert self_test(x, lambda coarse: operator.upscale(torch.from_numpy(coarse)).numpy(), operator).windows == 1
