@@ -111,7 +111,7 @@ def test_refusals_in_words() -> None:
 def test_size_at_half() -> None:
     assert size_at_half((1, 2, 4), (0.25, 0.75, 1)) == 1.5
     assert size_at_half((1, 2, 4), (0.9, 0.4, 0.6)) == 3.0  # from there on all come through
-    assert size_at_half((1, 2), (0.6, 0.7)) == 1 and size_at_half((1, 2), (0.1, 0.4)) is None
+    assert size_at_half((1, 2), (0.55, 0.7)) == 1 and size_at_half((1, 2), (0.1, 0.4)) is None
     assert size_at_half((1, 2), (0.6, math.nan)) is None and size_at_half((1, 2), (math.nan, 0.6)) == 2
 
 
