@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Float64Array = npt.NDArray[np.float64]
 GUESS_SIGMA = 1.0  # HR px: the guess is drawn as a local root mean square over about 3 x 3 pixels
+HOLE_TOLERANCE = 1e-2  # of the filled value
 WIDEST = 64.0  # HR px: objects beyond this size are no question of super-resolution
 
 
@@ -218,16 +219,47 @@ def guess_map(z: Float32Array, operator: Operator, mask: BoolArray | None = None
     Parameters and errors are those of `guess`. Returns float32 (C, H, W) >= 0, NaN outside the mask; the mean around a
     hole runs over valid pixels only.
     """
+    return local_rms(guess(z, operator, mask))
+
+
+def local_rms(part: Float32Array) -> Float32Array:
+    """Give the root of G * part^2 with a Gaussian of 1 HR px: float32 (C, H, W), NaN where `part` is; the mean runs over the rest."""
     from scipy.ndimage import gaussian_filter
 
-    part = guess(z, operator, mask).astype(np.float64)
-    valid = np.isfinite(part)
+    values = part.astype(np.float64)
+    valid = np.isfinite(values)
     sigma = (0.0, GUESS_SIGMA, GUESS_SIGMA)
     weight = gaussian_filter(valid.astype(np.float64), sigma)
-    energy = gaussian_filter(np.where(valid, part, 0.0) ** 2, sigma)
+    energy = gaussian_filter(np.where(valid, values, 0.0) ** 2, sigma)
     with np.errstate(invalid="ignore", divide="ignore"):
         local = np.sqrt(np.maximum(energy / weight, 0.0))  # a filter may leave -1e-18: its root would be NaN
     return np.where(valid, local, np.nan).astype(np.float32)
+
+
+def no_split(operator: Operator | None) -> str:
+    """Say why an image cannot be split into a measured and a guessed part; "" where it can."""
+    if operator is None:
+        return "the degradation is not a known linear operator, so what is measured and what is guessed cannot be told apart"
+    if not operator.invertible:
+        return f"{operator.kind} x{operator.scale[0]} is too ill-conditioned to be inverted, so the guessed part is unknown"
+    return ""
+
+
+def away_from_holes(mask: BoolArray, operator: Operator) -> BoolArray:
+    """Leave out HR pixels whose guessed part depends, by more than a hundredth, on how a hole near them is filled.
+
+    Parameters
+    ----------
+    mask : bool (H, W), True = usable.
+    operator : one that can be inverted. Where it has no windows every pixel depends on all, and the mask comes back as it is.
+    """
+    from scipy.ndimage import minimum_filter
+
+    if mask.all() or not operator.windowed:
+        return mask
+    halo = operator.pinv_halo(HOLE_TOLERANCE)
+    sides = tuple(2 * (halo * s + (operator.support if s > 1 else 0)) + 1 if s > 1 else 1 for s in operator.scale)
+    return np.asarray(minimum_filter(mask, sides, mode="nearest"), np.bool_)
 
 
 def smallest_vouched_size(operator: Operator, unseen: float = 0.10) -> float | None:
