@@ -38,17 +38,22 @@ def main() -> None:
         steps = {"pixel": pixel_step(task_of(Path(folder), {}))}
         for width in (32, 64):
             steps[f"d{width}"] = _against(Path(folder), {"adversarial.width": width})
-        times: dict[str, list[float]] = {name: [] for name in steps}
-        for step in steps.values():
+        taken = medians(steps)
+    found = {f"{name}_ratio": seconds / taken["pixel"] for name, seconds in taken.items() if name != "pixel"}
+    print(json.dumps({**found, "pixel_step_s": taken["pixel"]}))
+
+
+def medians(steps: dict[str, Callable[[], None]]) -> dict[str, float]:
+    """Give the median CPU seconds of each, alternated."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            start = time.process_time()
             step()
-        for _ in range(ROUNDS):
-            for name, step in steps.items():
-                start = time.process_time()
-                step()
-                times[name].append(time.process_time() - start)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    found = {f"{name}_ratio": seconds / medians["pixel"] for name, seconds in medians.items() if name != "pixel"}
-    print(json.dumps({**found, "pixel_step_s": medians["pixel"]}))
+            times[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def task_of(folder: Path, settings: dict[str, object]) -> Task:

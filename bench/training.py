@@ -7,18 +7,15 @@ and the average. The eager loop has its batch at hand, learns the residual of th
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from adversarial import pixel_step, task_of
+from adversarial import medians, pixel_step, task_of
 
 from sr_core.training.task import Task
 
-ROUNDS = 7
 SIZES = {"small": (32, 8), "baseline": (64, 16)}
 
 
@@ -38,19 +35,6 @@ def main() -> None:
                 f"{name}_data_share": seconds["data"] / seconds["ours"],
             }
     print(json.dumps(values))
-
-
-def medians(steps: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Give the median CPU seconds of each, alternated."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for step in steps.values():
-        step()
-    for _ in range(ROUNDS):
-        for name, step in steps.items():
-            start = time.process_time()
-            step()
-            times[name].append(time.process_time() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def eager_step(task: Task) -> Callable[[], None]:
