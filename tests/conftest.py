@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 
 # One thread a process: several test processes share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where tests run in the background of a shell, Ctrl-C is ignored, and what they start inherits that; some of them send it.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
