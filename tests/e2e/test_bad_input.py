@@ -83,6 +83,7 @@ def test_an_output_that_cannot_be_written(out: str, demo: Any, tmp_path: Path, p
 def test_upscaling_without_a_champion(tmp_path: Path, demo: Any, program: Any) -> None:
     scene = next((demo.workspace / "demo" / "satellite").glob("*.tif"))
     words = ["sr", "upscale", "satellite", str(scene), "--out", "x.tif"]
-    assert_one_sentence(program([*words, "-w", str(tmp_path / "var")], tmp_path))
+    nothing_of_the_kind = program([*words, "--scale", "3", "-w", str(tmp_path / "var")], tmp_path)  # none registered, none shipped
+    assert_one_sentence(nothing_of_the_kind)
     assert_one_sentence(program([*words, "-w", str(demo.workspace), "--model", "sr-satellite@previous"], tmp_path))
     assert_one_sentence(program([*words, "--bundle", str(tmp_path)], tmp_path))

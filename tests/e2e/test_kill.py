@@ -146,4 +146,4 @@ def test_an_interrupted_command_says_so_and_exits_130(scene: Path, tmp_path: Pat
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
-    assert "Traceback" not in errors and "interrupted" in errors.splitlines()[-1]
+    assert "Traceback" not in errors and "training stopped by SIGINT" in errors.splitlines()[-1]

@@ -10,6 +10,7 @@ import pytest
 from toy import ENCODING, ToyDomain
 
 from flows import environment, pipeline
+from flows.beside import Beside
 from flows.console import Notebook
 from flows.evidence import model_name
 from flows.registry import Registry, Version
@@ -45,7 +46,7 @@ def chain(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch)
         domain = ToyDomain()
         recipe = domain.recipe().with_overrides(settings)
         manifest = ingest(domain, domain.demo(tmp_path), recipe=recipe, workspace=workspace, log=Silent())
-        return pipeline._Chain(Work(domain, recipe, workspace, Silent()), manifest, Request(), Notebook(), ())
+        return pipeline._Chain(Work(domain, recipe, workspace, Silent()), manifest, Beside(), Request(), Notebook(), ())
 
     return make
 
