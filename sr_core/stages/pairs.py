@@ -57,7 +57,8 @@ def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool,
     Raises
     ------
     StoreError
-        If a store has another scale, degradation or patch plan than the recipe, or `training.scales` names one without a store.
+        If a store has another scale or patch plan than the recipe, the general pairs another degradation than the domain's own, or
+        `training.scales` names a scale without a store.
     """
     from sr_core.patches import Mixture, Part, PatchStore
 

@@ -59,7 +59,7 @@ def train(
     Raises
     ------
     StoreError
-        If a store has another scale, degradation or patch plan than the recipe.
+        If a store has another scale or patch plan than the recipe, or the general pairs another degradation than the domain's own.
     BundleError
         If the parent cannot be read, or is of another family or other sizes.
     """

@@ -115,6 +115,16 @@ class World:
         heard = listener or self.listener
         return train_model(reader, val, recipe, self.operator, "reflectance", self.folder / name, heard, clock=clock)
 
+    def errors(self, trained: Trained, recipe: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the errors of the delivered validation images, absolute, and the spread that the network says, pixel by pixel."""
+        error, spread = [], []
+        for lr, hr, _, _ in whole_pairs(self.reader(recipe).store, "val"):
+            mean, guess = trained.net.forward_spread((lr[None] - trained.mean) / trained.std)
+            z = self.operator.project(mean * trained.std + trained.mean, lr[None])
+            error.append((hr[None] - z).abs().flatten())
+            spread.append(guess.flatten() * trained.std)
+        return torch.cat(error), torch.cat(spread)
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:

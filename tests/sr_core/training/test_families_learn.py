@@ -9,7 +9,6 @@ import torch
 from small_nets import TRAINED, small
 
 from sr_core.families import FAMILIES
-from sr_core.patches import whole_pairs
 
 LEARNT = {
     "training__steps": 80, "training__batch": 8, "training__rate": 5e-3, "training__warmup_steps": 10, "training__validate_every": 40,
@@ -30,12 +29,6 @@ def test_a_short_training_is_well_above_its_base(world: Any, family: str) -> Non
     losses = [point.value for point in trained.curve.points if point.name == "train/loss"]
     assert sum(losses[-5:]) / 5 < 0.9 * sum(losses[:3]) / 3
 
-    error, spread = [], []
-    for lr, hr, _, _ in whole_pairs(world.reader(recipe).store, "val"):
-        mean, guess = trained.net.forward_spread((lr[None] - trained.mean) / trained.std)
-        z = world.operator.project(mean * trained.std + trained.mean, lr[None])
-        error.append((hr[None] - z).abs().flatten())
-        spread.append(guess.flatten() * trained.std)
-    wrong, said = torch.cat(error), torch.cat(spread)
+    wrong, said = world.errors(trained, recipe)
     assert 0.4 < float(said.mean() / wrong.mean()) < 2.5
     assert float(torch.corrcoef(torch.stack([said, wrong]))[0, 1]) > 0.2

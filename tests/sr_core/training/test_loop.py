@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sr_core.errors import RecipeError
-from sr_core.patches import MemoryReader, whole_pairs
+from sr_core.patches import MemoryReader
 from sr_core.training import Trained, stream
 from sr_core.training.ema import Average
 from sr_core.training.state import NEWEST, PREVIOUS, Checkpoint, CheckpointFolder, UnusableCheckpoint, _pack, _unpack
@@ -44,13 +44,7 @@ def test_a_network_learns_what_the_filter_cannot(world: Any, learnt: dict[str, A
     assert world.listener.phases == ["fitting the linear filter", "training", "training the spread head"]
 
     # The spread head: right in the mean, and larger where the error is larger.
-    error, spread = [], []
-    for lr, hr, _, _ in whole_pairs(world.reader(recipe).store, "val"):
-        mean, guess = trained.net.forward_spread((lr[None] - trained.mean) / trained.std)
-        z = world.operator.project(mean * trained.std + trained.mean, lr[None])
-        error.append((hr[None] - z).abs().flatten())
-        spread.append(guess.flatten() * trained.std)
-    wrong, said = torch.cat(error), torch.cat(spread)
+    wrong, said = world.errors(trained, recipe)
     assert 0.5 < float(said.mean() / wrong.mean()) < 2
     assert float(torch.corrcoef(torch.stack([said, wrong]))[0, 1]) > 0.4
     assert not trained.net.training and not any(p.requires_grad for p in trained.net.parameters())
