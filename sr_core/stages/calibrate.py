@@ -16,7 +16,7 @@ from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, CalibrationRef, Manifest, ManifestRef, Region
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.precision import format_to_choose, measure_precision, save_gate
-from sr_core.stages.regions import read_pair
+from sr_core.stages.reference import reference_of, seen_regions
 from sr_core.trust.precision import FULL
 from sr_core.workspace import RECORD, Workspace, folder_sha256
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.scores import Sample
 
-VERSION = 2
+VERSION = 3
 CALIBRATION = "calibration.json"
 
 
@@ -104,6 +104,8 @@ def _build(
         software=software(),
     )
     shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
+    reference = reference_of(domain, manifest, restorer.calibrated_by(calibration), log)
+    calibration = calibration.model_copy(update={"reference": reference})
     (folder / CALIBRATION).write_text(calibration.to_json())
     claim = calibration.claim()
     log.say(f"calibrate: {claim.level}. {claim.text}")
@@ -115,10 +117,6 @@ def _build(
 def _samples(domain: Domain, manifest: Manifest, regions: tuple[Region, ...], restorer: Restorer, what: str, log: Log) -> Iterator[Sample]:
     from sr_core.trust.scores import Sample
 
-    for done, region in enumerate(regions):
-        log.progress(what, done, len(regions))
-        pair = read_pair(domain, manifest, region, restorer.operator)
-        restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
-        delivered = pair.encoding.decode(pair.encoding.encode(restored.sr))
-        yield Sample(region.group, region.name, np.abs(pair.hr.pixels - delivered), restored.spread, pair.hr.mask)
-    log.progress(what, len(regions), len(regions))
+    for seen in seen_regions(domain, manifest, regions, restorer, what, log):
+        error = np.abs(seen.pair.hr.pixels - seen.delivered)
+        yield Sample(seen.region.group, seen.region.name, error, seen.restored.spread, seen.pair.hr.mask)

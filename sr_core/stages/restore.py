@@ -111,6 +111,12 @@ class Restorer:
         )  # fmt: skip
         return None if self.uncalibrated else calibration
 
+    def calibrated_by(self, calibration: Calibration) -> Restorer:
+        """Give the same model with another calibration, or with none where that does not hold for it."""
+        other = copy(self)
+        other.calibration = other._calibration_of(calibration)
+        return other
+
     def in_strips(self, strip: int) -> Restorer:
         """Give the same model, made ready for images too wide for the memory: in strips of so many LR columns."""
         other = copy(self)

@@ -19,6 +19,7 @@ from sr_core.raster import Float32Array
 from sr_core.records import Digest, Record
 from sr_core.trust import histogram
 from sr_core.trust.claim import Rule, groups_needed, make_claim, order_statistic
+from sr_core.trust.reference import Reference
 from sr_core.trust.scores import Accumulator, GroupRow, Sample, SpreadBin
 from sr_core.trust.verdict import Claim
 
@@ -64,6 +65,7 @@ class Calibration(Record):
     histogram_first, histogram_counts : the merged histogram of log10(|error| / (spread + floor)), empty ends left out.
     coverage_by_bin : coverage by bin of the spread; empty where there is no multiplier.
     largest_errors_held : share of the 1 % largest errors inside the interval on the calibration groups, or None.
+    reference : what clean images of this kind look like; None in calibrations from before there was one.
     """
 
     alpha: float
@@ -88,6 +90,7 @@ class Calibration(Record):
     coverage_by_bin: tuple[SpreadBin, ...]
     largest_errors_held: float | None
     software: str
+    reference: Reference | None = Field(default=None, exclude_if=lambda reference: reference is None)
 
     def mismatch(
         self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head", ensemble: int = 1

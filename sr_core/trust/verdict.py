@@ -21,6 +21,7 @@ Status = Literal["pass", "warn", "abstain", "fail"]
 Outcome = Literal["pass", "warn", "fail", "skipped"]
 Severity = Literal["warn", "fail"]
 Direction = Literal["at most", "at least"]
+Transform = tuple[float, float, float, float, float, float]
 LEVELS: tuple[Level, ...] = ("none", "empirical", "certified")  # rising
 MADE_UP = "Detail in this image is made up to look right; it is not a measurement."  # of perceptual models
 ONE_SCENE = "block of one scene"  # the kind of "group" where one scene had to serve every split
@@ -155,6 +156,10 @@ class Evidence:
     projected : whether `z` was projected onto the measurement, so that the residual should vanish.
     operator : the degradation, where a check wants to compute with it.
     where : place of a window on the SR grid.
+    spread : float32 (C, H, W), the estimate of a typical absolute error that the interval is made of, > 0; None where it is not at hand.
+    rows, cols : first rows and columns, in this window's SR pixels, of the pieces that the image was computed in; 0 left out.
+    transform_lr, transform_hr : positions as the two files state them, (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of
+        pixel corners of the whole image; None where the format has none.
     """
 
     y: Float32Array
@@ -171,12 +176,16 @@ class Evidence:
     projected: bool = True
     operator: Operator | None = None
     where: Window | None = None
+    spread: Float32Array | None = None
+    rows: tuple[int, ...] = ()
+    cols: tuple[int, ...] = ()
+    transform_lr: Transform | None = None
+    transform_hr: Transform | None = None
 
     def __post_init__(self) -> None:
         lr = {self.y.shape, self.residual.shape, (self.y.shape[0], *self.mask_lr.shape)}
         hr = {self.z.shape, self.bicubic.shape, (self.z.shape[0], *self.mask_hr.shape)}
-        if self.half_width is not None:
-            hr.add(self.half_width.shape)
+        hr |= {given.shape for given in (self.half_width, self.spread) if given is not None}
         rows, cols = self.y.shape[-2:]
         multiple = self.y.shape[0] == self.z.shape[0] and self.z.shape[1] % rows == 0 and self.z.shape[2] % cols == 0
         if len(lr) > 1 or len(hr) > 1 or not multiple:
