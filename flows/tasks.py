@@ -23,6 +23,7 @@ from sr_core.stages.gate import Decision, gate
 from sr_core.stages.ingest import ingest
 from sr_core.stages.package import package
 from sr_core.stages.prepare import prepare
+from sr_core.stages.regions import operator_of
 from sr_core.stages.train import train
 from sr_core.workspace import Workspace
 
@@ -82,7 +83,7 @@ def train_task(work: Work, stores: Prepared, beside: Beside) -> BundleRef:
     """Turn patch stores into a bundle."""
     return train(
         stores.own, recipe=work.recipe, workspace=work.workspace, log=work.log,
-        parent=beside.parent, general=stores.general, scales=stores.scales,
+        parent=beside.parent, general=stores.general, scales=stores.scales, operator=operator_of(work.domain, work.recipe),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from sr_core.recipe import Recipe
 from sr_core.records import Digest, StoreRef
 
 if TYPE_CHECKING:
+    from sr_core.operators import Operator
     from sr_core.patches import Mixture, Part, PatchStore, Reader
 
 AGAIN = "Prepare it with this recipe: sr prepare."
@@ -102,6 +103,27 @@ def check_store(store: PatchStore, recipe: Recipe, scale: int) -> None:
         raise StoreError(
             f"a store of patches {store.plan.describe()}", f"patches {recipe.patches.describe()}, as the recipe says", AGAIN
         )  # fmt: skip
+
+
+def check_operator(ref: StoreRef, operator: Operator) -> None:
+    """Refuse a store that was made under another degradation.
+
+    Raises
+    ------
+    StoreError
+        With both in words.
+    """
+    from sr_core.operators import operator_from
+    from sr_core.patches import PatchStore
+
+    with PatchStore(ref.path) as store:
+        own = operator_from(store.operator)
+    if own.digest() != operator.digest():
+        raise StoreError(f"a store of pairs under {_short(own)}", f"{_short(operator)}, as the recipe says", AGAIN)
+
+
+def _short(operator: Operator) -> str:
+    return operator.describe().split(";")[0]
 
 
 def _reader(store: PatchStore, recipe: Recipe, device: str, log: Log, beside: int) -> Reader:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from sr_core.log import Log, Silent
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, StoreRef
-from sr_core.stages.pairs import OpenPairs, Pairs, open_pairs
+from sr_core.stages.pairs import OpenPairs, Pairs, check_operator, open_pairs
 from sr_core.workspace import Workspace, folder_sha256
 
 if TYPE_CHECKING:
+    from sr_core.operators import Operator
     from sr_core.training import Processes, Trained
 
 VERSION = 2
@@ -42,6 +43,7 @@ def train(
     general: StoreRef | None = None,
     scales: Sequence[StoreRef] = (),
     processes: Processes | None = None,
+    operator: Operator | None = None,
 ) -> BundleRef:
     """Train the recipe's network on the store's pairs; an interrupted run goes on from its last checkpoint.
 
@@ -55,11 +57,13 @@ def train(
     general : general pairs under the same degradation, mixed into the batches of a warm start.
     scales : stores of the other scales in `training.scales`.
     processes : those that train together.
+    operator : the degradation that the recipe names, as the domain makes it (`regions.operator_of`); None: whatever the store has.
 
     Raises
     ------
     StoreError
-        If a store has another scale or patch plan than the recipe, or the general pairs another degradation than the domain's own.
+        If a store has another scale or patch plan than the recipe, or another degradation than `operator`; if the general pairs have
+        another one than the domain's own.
     BundleError
         If the parent cannot be read, or is of another family or other sizes.
     """
@@ -78,6 +82,8 @@ def train(
         inputs["general"] = general.hash
     if scales:
         inputs["scales"] = " ".join(ref.hash for ref in scales)
+    if operator is not None:
+        check_operator(store, operator)
 
     def build(folder: Path) -> BundleRef:
         work = _Work(Pairs(store, general, tuple(scales)), parent, recipe, device, folder)

@@ -17,6 +17,7 @@ from sr_core.stages.calibrate import calibrate
 from sr_core.stages.evaluate import evaluate, load_evaluation
 from sr_core.stages.ingest import MANIFEST, load_manifest
 from sr_core.stages.prepare import prepare
+from sr_core.stages.regions import operator_of
 from sr_core.stages.train import train
 from sr_core.workspace import Workspace
 
@@ -96,6 +97,8 @@ def test_a_store_that_was_made_for_another_recipe_is_refused(run: Run, recipe: R
     store = prepare(ToyDomain(), run.manifest, recipe=other, workspace=place, log=Silent())
     with pytest.raises(StoreError, match="another degradation"):
         train(run.store, recipe=recipe, workspace=place, log=Silent(), parent=run.bundle.path, general=store)
+    with pytest.raises(StoreError, match=r"a store of pairs under Bicubic.*Gaussian sensor blur.*as the recipe says"):
+        train(run.store, recipe=other, workspace=place, log=Silent(), operator=operator_of(ToyDomain(), other))
 
 
 def test_a_parent_that_does_not_fit_is_refused(run: Run, recipe: Recipe, place: Workspace, tmp_path: Path) -> None:
