@@ -28,22 +28,36 @@ def _listed(given: object) -> object:
 
 Scales = Annotated[tuple[Scale, ...], BeforeValidator(_listed)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Smoothings = Annotated[tuple[Annotated[float, Field(gt=0, le=8)], ...], BeforeValidator(_listed)]
 USUAL_STEPS = 360
 ENDS = ("epochs", "cpu_minutes", "minutes")  # what may end training instead of steps
 Purpose = Literal["fidelity", "perceptual"]
 
 
 class PatchPlan(Record):
-    """How training pairs are cut (sides and stride in pixels of the named grid)."""
+    """How training pairs are cut (sides and stride in pixels of the named grid).
+
+    `smoothed`: every training image stands there once more for each of these Gaussians (standard deviation, HR pixels), as a
+    device with a softer kernel would show it, and is degraded like the others.
+    """
 
     grid: Literal["lr", "hr"] = "lr"
     size: PositiveInt = 33
     stride: PositiveInt = 14
     origins: Literal["classic", "edge", "whole"] = "edge"
+    smoothed: Smoothings = ()
+
+    @field_validator("smoothed")
+    @classmethod
+    def _rising(cls, smoothed: tuple[float, ...]) -> tuple[float, ...]:
+        if list(smoothed) != sorted(set(smoothed)):
+            raise ValueError(f"patches.smoothed {list(smoothed)} must rise, each value once")
+        return smoothed
 
     def describe(self) -> str:
         """Say it in a few words."""
-        return f"of {self.size} px at stride {self.stride} on the {self.grid.upper()} grid, origins {self.origins}"
+        more = f", also smoothed by {', '.join(f'{sigma:g}' for sigma in self.smoothed)} px" if self.smoothed else ""
+        return f"of {self.size} px at stride {self.stride} on the {self.grid.upper()} grid, origins {self.origins}{more}"
 
 
 class NetworkPlan(Sizes):

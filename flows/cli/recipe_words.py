@@ -50,6 +50,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "patches.size": "Side of a patch, in pixels of that grid.",
         "patches.stride": "Pixels from one patch to the next; less means more patches that overlap.",
         "patches.origins": "Where the last patch lies: left out (classic), at the edge, or one patch an image (whole).",
+        "patches.smoothed": "Each training image once more, smoothed by Gaussians of so many HR pixels, as softer devices would show it.",
     },
     "Which network": {
         "network.family": "The architecture; docs/networks.md compares them.",

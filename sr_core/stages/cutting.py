@@ -18,6 +18,7 @@ from sr_core.patches.strips import Shape, Strip, check_finite, stored_values
 from sr_core.raster import Encoding, Raster, Scene, StoredRaster, StoredScene, Window
 from sr_core.records import Region, Source
 from sr_core.stages.regions import check_usable, fine_slices, measure, measured_codes, multiple, seen, under
+from sr_core.stages.smoothing import reach_of, smoothed
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
@@ -39,6 +40,7 @@ class RegionPair:
     source, region : where its pixels come from.
     window : the region in whole LR pixels, on the scene's HR grid.
     step : called after every window.
+    smoothing : standard deviation of a Gaussian that the pixels pass through before anything else, HR pixels; 0: none.
     """
 
     name: str
@@ -54,6 +56,7 @@ class RegionPair:
     domain: Domain = field(repr=False)
     operator: Operator = field(repr=False)
     step: Callable[[], None] = field(repr=False)
+    smoothing: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -124,16 +127,17 @@ class RegionPair:
         out.mask_lr[...], out.mask_hr[...] = pair.lr.mask, pair.hr.mask
 
     def _read(self, scene: Scene, window: Window) -> Raster:
-        """Read a window of the region; whatever is wrong there names the file."""
-        there = self._there(window)
+        """Read a window of the region, smoothed if it is to be; whatever is wrong there names the file."""
+        around = window.grown(reach_of(self.smoothing), *self.hr_shape[1:])
+        there = self._there(around)
         with self._named(there):
             raster = scene.read(there)
         check_finite(raster, f"{self.source.path.name}, {there}")
-        return raster
+        return smoothed(raster, self.smoothing, window.inside(around), scene.encoding) if self.smoothing else raster
 
     def _read_stored(self, scene: Scene, window: Window) -> StoredRaster | None:
         """Read a window as it is stored, where the scene can and every stored value is finite."""
-        if not isinstance(scene, StoredScene) or not scene.encoding.is_integer:
+        if self.smoothing or not isinstance(scene, StoredScene) or not scene.encoding.is_integer:
             return None
         there = self._there(window)
         with self._named(there):
@@ -173,14 +177,16 @@ def _empty(height: int, pair: RegionPair, encoding: Encoding) -> Strip:
 
 
 def region_pair(
-    domain: Domain, source: Source, region: Region, split: StoredSplit, operator: Operator, scene: Scene, step: Callable[[], None]
-) -> RegionPair:
+    domain: Domain, source: Source, region: Region, split: StoredSplit, operator: Operator, scene: Scene, step: Callable[[], None],
+    smoothing: float = 0.0,
+) -> RegionPair:  # fmt: skip
     """Describe a region as a pair of images; of its pixels only the first few are read.
 
     Parameters
     ----------
     scene : the open source.
     step : called after every window that is degraded.
+    smoothing : see `RegionPair`.
 
     Raises
     ------
@@ -190,11 +196,11 @@ def region_pair(
     rows, cols = operator.scale
     window = multiple(region.window, operator.scale)
     first = scene.read(Window(window.row, window.col, rows, cols))
-    bands = len(first.bands)
+    bands, name = len(first.bands), f"{region.name}-smoothed-{smoothing:g}" if smoothing else region.name
     return RegionPair(
-        name=region.name, split=split, bands=first.bands, unit=first.unit, valid_range=first.valid_range,
+        name=name, split=split, bands=first.bands, unit=first.unit, valid_range=first.valid_range,
         lr_shape=(bands, window.height // rows, window.width // cols), hr_shape=(bands, window.height, window.width),
-        source=source, region=region, window=window, domain=domain, operator=operator, step=step,
+        source=source, region=region, window=window, domain=domain, operator=operator, step=step, smoothing=smoothing,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool,
             words.append(f"with as many of the same images at x{scale}")
         if pairs.general is not None and share > 0:
             general = stack.enter_context(PatchStore(pairs.general.path))
-            check_store(general, recipe, recipe.scale)
+            check_store(general, recipe, recipe.scale, smoothed=general.plan.smoothed)
             if general.operator != store.operator:
                 raise StoreError("general pairs under another degradation", "the domain's own", AGAIN)
             parts.append(_fitted(reader(general), own, share))
@@ -89,8 +89,12 @@ def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool,
         yield OpenPairs(store, own, Mixture(own, parts) if parts else None, tuple(words))
 
 
-def check_store(store: PatchStore, recipe: Recipe, scale: int) -> None:
+def check_store(store: PatchStore, recipe: Recipe, scale: int, smoothed: tuple[float, ...] | None = None) -> None:
     """Refuse a store that was not made for the recipe.
+
+    Parameters
+    ----------
+    smoothed : under which smoothings the images stand there, where that is the store's own business.
 
     Raises
     ------
@@ -99,10 +103,9 @@ def check_store(store: PatchStore, recipe: Recipe, scale: int) -> None:
     """
     if store.scale != scale:
         raise StoreError(f"a patch store of scale x{store.scale}", f"x{scale}, as the recipe says", AGAIN)
-    if store.plan != recipe.patches:
-        raise StoreError(
-            f"a store of patches {store.plan.describe()}", f"patches {recipe.patches.describe()}, as the recipe says", AGAIN
-        )  # fmt: skip
+    wanted = recipe.patches if smoothed is None else recipe.patches.model_copy(update={"smoothed": smoothed})
+    if store.plan != wanted:
+        raise StoreError(f"a store of patches {store.plan.describe()}", f"patches {wanted.describe()}, as the recipe says", AGAIN)
 
 
 def check_operator(ref: StoreRef, operator: Operator) -> None:

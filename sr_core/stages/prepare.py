@@ -61,7 +61,7 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, o
     from sr_core.patches import PatchStore, summarise
 
     todo = [(source, parts) for source in manifest.sources if (parts := _parts(manifest, source))]
-    steps = _Steps(log, operator, [region for _, parts in todo for _, region in parts])
+    steps = _Steps(log, operator, [region for _, parts in todo for split, region in parts for _ in _smoothings(split, recipe)])
     refused: list[SRError] = []
     train = val = 0
     for source, parts in todo:
@@ -103,6 +103,11 @@ def _parts(manifest: Manifest, source: Source) -> list[tuple[StoredSplit, Region
     return [(name, r) for name in STORED for r in manifest.split.part(name) if r.source == source.sha256]
 
 
+def _smoothings(split: StoredSplit, recipe: Recipe) -> tuple[float, ...]:
+    """Give the smoothings under which a region is stored, 0 (none) first: validation images stand as they are."""
+    return (0.0, *recipe.patches.smoothed) if split == "train" else (0.0,)
+
+
 def _shard(
     path: Path,
     domain: Domain,
@@ -119,7 +124,11 @@ def _shard(
 
     with domain.open(source) as scene:
         encoding = scene.encoding
-        pairs = [region_pair(domain, source, region, split, operator, scene, steps.one) for split, region in parts]
+        pairs = [
+            region_pair(domain, source, region, split, operator, scene, steps.one, smoothing)
+            for split, region in parts
+            for smoothing in _smoothings(split, recipe)
+        ]
     what = (pairs, recipe.patches, recipe.scale, encoding, operator.to_json(), source.sha256)
     if found := find_shard(path, header_of(*what).digest(), check=True):
         path.with_name(path.name + ".partial").unlink(missing_ok=True)

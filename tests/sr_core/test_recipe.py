@@ -44,6 +44,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         ({"training.minutes": "inf"}, r"training\.minutes: Input should be a finite number"),
         ({"network.family": "linear", "training.minutes": 1, "training.target_db": 30}, r"training\.minutes and training\.target_db to"),
         ({"scale": 1}, "scale: "), ({"calibration.alpha": 1.0}, r"calibration\.alpha"), ({"patches.stride": 0}, r"patches\.stride"),
+        ({"patches.smoothed": "1, 0.5"}, r"patches\.smoothed \[1\.0, 0\.5\] must rise"), ({"patches.smoothed": "0"}, r"patches\.smoothed"),
     ],
 )  # fmt: skip
 def test_contradictions_are_told_in_words(overrides: dict[str, object], sentence: str) -> None:
@@ -96,6 +97,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "domain": "face", "purpose": "perceptual", "allow_perceptual": False, "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
             "storage": "float16", "licence": "CC0", "credits": "one; two",
         "patches.grid": None, "patches.size": 32, "patches.stride": 15, "patches.origins": "classic",
+        "patches.smoothed": "0.6, 1",
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",
         "network.narrow": 8, "network.middle": 3, "network.growth": 8, "network.residual_scale": 0.5,
         "network.base": "operator", "network.linear_taps": 7, "training.loss": "l2", "training.steps": 1, "training.batch": 1,

@@ -97,6 +97,11 @@ def test_a_store_that_was_made_for_another_recipe_is_refused(run: Run, recipe: R
     store = prepare(ToyDomain(), run.manifest, recipe=other, workspace=place, log=Silent())
     with pytest.raises(StoreError, match="another degradation"):
         train(run.store, recipe=recipe, workspace=place, log=Silent(), parent=run.bundle.path, general=store)
+    soft = recipe.with_overrides({"patches.smoothed": "0.8"})
+    with pytest.raises(StoreError, match=r"origins edge; expected .* also smoothed by 0\.8 px"):
+        train(run.store, recipe=soft, workspace=place, log=Silent())
+    softened = prepare(ToyDomain(), run.manifest, recipe=soft, workspace=place, log=Silent())
+    train(run.store, recipe=recipe, workspace=place, log=Silent(), parent=run.bundle.path, general=softened)  # their own business
     with pytest.raises(StoreError, match=r"a store of pairs under Bicubic.*Gaussian sensor blur.*as the recipe says"):
         train(run.store, recipe=other, workspace=place, log=Silent(), operator=operator_of(ToyDomain(), other))
 
