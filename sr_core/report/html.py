@@ -129,7 +129,7 @@ def _view(region: RegionPictures, whole: RegionPictures, content: ReportContent)
     parts = (
         Part(
             "What is measured, what is guessed",
-            "The line is where the slider above stands; each map can be chosen there, too.",
+            "The line stands where the slider does; each map can be chosen there, too.",
             trust_maps(region, unit),
         ),
         Part("Where it is wrong", "Known here only, because these regions have a reference.", error_maps(region, unit)),

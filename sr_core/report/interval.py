@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sr_core.trust.calibration import Calibration
 
 LOWEST, HIGHEST = 0.5, 0.99  # nominal shares that the diagram shows
-SIDE, LEFT, BOTTOM, EDGE = 340, 52, 42, 12
+SIDE, LEFT, BOTTOM, EDGE = 340, 52, 42, 26
 ROW = 24  # px a group of the coverage chart
 MOST_ROWS = 40  # groups drawn one by one; of more, the worst
 TOO_LOW = 0.10  # below the promise, in a bin of the spread
@@ -147,6 +147,7 @@ def reliability(curves: Curves, promised: float, delivered: float) -> Markup:
     for value in ticks(LOWEST, 1.0, 5):
         parts.append(f'<text class="tick" x="{x(value):.1f}" y="{SIDE - 24}" text-anchor="middle">{100 * value:.0f} %</text>')
     parts.append(f'<text class="axis" x="{(LEFT + SIDE - EDGE) / 2:.1f}" y="{SIDE - 7}" text-anchor="middle">nominal</text>')
+    parts.append('<text class="axis" x="2" y="13">observed</text>')
     parts.append(f'<line class="zero ideal" x1="{x(LOWEST):.1f}" x2="{x(1.0):.1f}" y1="{y(LOWEST):.1f}" y2="{y(1.0):.1f}"/>')
     parts += [f'<polyline class="thin" points="{path(line)}"/>' for line in curves.groups.values()]
     parts.append(f'<polyline class="thick" points="{path(curves.pooled)}"/>')
@@ -208,17 +209,19 @@ def _bin_sentence(bins: tuple[BinRow, ...], promised: float) -> str:
     low = [row.shares for row in bins if row.low]
     if not low:
         return f"No bin lies more than 10 percentage points below the {percent(promised)} promised over all pixels."
-    return f"Do not rely on the interval where the spread is among the {'; '.join(low)}: it held less than {percent(promised - TOO_LOW)} there."
+    edge = percent(promised - TOO_LOW)
+    return f"Do not rely on the interval where the spread is among the {'; '.join(low)}: it held less than {edge} there."
 
 
 def _diagram_sentence(curves: Curves | None, kind: str) -> str:
     if curves is None:
         return ""
-    off = max(abs(a - b) for a, b in zip(curves.nominal, curves.pooled, strict=True))
+    off = max((b - a for a, b in zip(curves.nominal, curves.pooled, strict=True)), key=abs)
+    side = "above" if off > 0 else "below"
     return (
-        f"Nominal is what an interval of some width held on the calibration {kind}, observed is what the same held here. Thin: one of the "
-        f"test {kind}; thick: all pixels together, at most {100 * off:.1f} percentage points off the diagonal; square: the interval as it is "
-        "delivered, which aims higher on purpose."
+        f"Nominal: what an interval of some width held on the calibration {kind}. Observed: what the same held here, at most "
+        f"{100 * abs(off):.1f} percentage points {side} it. As delivered, the interval is wide enough for most {kind}, not only for most "
+        "pixels, so it lies higher."
     )
 
 

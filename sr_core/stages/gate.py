@@ -50,11 +50,11 @@ def gate(
     """Decide from an evaluation.
 
     Registered: no more verdicts failed than the stated rate of false alarms explains, the claim strong enough, and: for fidelity, PSNR
-    better than the baselines', and no worse than that of the parent of a warm start; perceptual, the energy in the highest octave of frequency nearer to the truth's than that of the champion
-    for fidelity, at a loss of at most 2 dB. (Where there is no such champion, the fitted linear filter stands in.) A run for a perceptual
-    model that ended as another is not registered. Promoted: besides, better than the champion of its own name in the same figure, with a
-    claim that is no weaker and, where it is the same, an interval not wider by more than 10 %, enough test groups, and a person's approval
-    where the domain asks for it.
+    better than the baselines', and no worse than that of the parent of a warm start; perceptual, the energy in the highest octave of
+    frequency nearer to the truth's than that of the champion for fidelity, at a loss of at most 2 dB. (Where there is no such champion, the
+    fitted linear filter stands in.) A run for a perceptual model that ended as another is not registered. Promoted: besides, better than
+    the champion of its own name in the same figure, with a claim that is no weaker and, where it is the same, an interval not wider by more
+    than 10 %, enough test groups, and a person's approval where the domain asks for it.
 
     Parameters
     ----------
