@@ -18,7 +18,7 @@ from sr_core.stages.evaluate import load_evaluation
 from sr_core.stages.gate import Decision, gate
 from sr_core.stages.prepare import VERSION as PREPARE
 from sr_core.stages.train import VERSION as TRAIN
-from sr_core.trust.verdict import MADE_UP
+from sr_core.trust.verdict import MADE_UP, CheckResult
 
 # Versions of what the stages promise: a changed stage makes earlier work new again.
 CONTRACT = (f"prepare {PREPARE}", f"train {TRAIN}", f"calibrate {CALIBRATE}", f"evaluate {EVALUATE}")
@@ -93,6 +93,13 @@ def version_tags(
         **made_up,
         "claim_level": content.claim.level,
         "claim": content.claim.text,
+        "claim_groups": str(content.claim.n),
+        "claim_groups_needed": str(content.claim.n_min),
+        "group_kind": content.claim.group_kind,
+        "calibration": content.claim.calibration or "none",
+        "verdict": content.status,
+        "verdict_sentence": content.verdict_sentence(),
+        "worst_check": _said(content.worst_check()),
         "work": work,
         "manifest": manifest,
         "bundle": packaged.hash,
@@ -104,6 +111,17 @@ def version_tags(
         "gate_reasons": json.dumps(decision.reasons),
         "champion_then": _number(champion),
     }
+
+
+def _said(check: CheckResult | None) -> str:
+    """Say what held back a pass most: the figure, its limit, and where that came from."""
+    if check is None:
+        return "none: every check passed"
+    if check.value is None or check.threshold is None:
+        return f"{check.name}: {check.outcome}"
+    unit = f" {check.unit}" if check.unit else ""
+    limit = f"limit {check.direction} {check.threshold:.4g}{unit} (from: {check.threshold_source})"
+    return f"{check.name}: {check.outcome}, {check.value:.4g}{unit}, {limit}"
 
 
 def _number(version: Version | None) -> str:

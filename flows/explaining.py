@@ -114,7 +114,7 @@ def _file_chain(path: Path, workspace: Path) -> Chain:
 def _not_ours(path: Path, why: str) -> InputError:
     return InputError(
         f"no upscale of ours made {path}, as far as can be seen: {why}", "an image that sr upscale wrote",
-        "JPEG, WebP and TIFF pictures have no room for texts: keep the .verdict.json beside them.",
+        "BMP pictures have no room for texts, and other programs may drop those of others: keep the .verdict.json beside them.",
     )  # fmt: skip
 
 

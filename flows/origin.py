@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sr_core.errors import BundleError, RegistryError, SRError
 from sr_core.records import Record
 from sr_core.trust.claim import Rule
-from sr_core.trust.verdict import Claim
+from sr_core.trust.verdict import Claim, Status
 
 if TYPE_CHECKING:
     from flows.registry import Version
+    from sr_core.trust.reference import Reference
 
 CARD, CALIBRATION, EVALUATION, MODEL_CARD = "bundle.json", "calibration.json", "evaluation.json", "card.md"
 
@@ -62,17 +64,25 @@ class Score(View):
 
 
 class Measured(Record):
-    """A bundle's evaluation in short: on how many regions of which groups, and the mean of every method."""
+    """A bundle's evaluation in short: on how many regions of which groups, and the mean of every method.
+
+    `verdicts` counts the regions by verdict, the worst last; `coverages` are shares of pixels inside the interval, a region each.
+    """
 
     regions: int
     groups: int
     group_kind: str
     operator: str
     scores: tuple[Score, ...]
+    verdicts: dict[str, int] = Field(default_factory=dict)
+    coverages: tuple[float, ...] = ()
 
 
 class Calibrated(Record):
-    """A bundle's calibration in short; `calibration` is its digest, `coverages` are of its groups, `degradation` is what it assumes."""
+    """A bundle's calibration in short; `calibration` is its digest, `coverages` are of its groups, `degradation` is what it assumes.
+
+    `limits` says where the limits of the checks come from that were learned from clean images; "" where there are none.
+    """
 
     calibration: str
     claim: Claim
@@ -80,6 +90,7 @@ class Calibrated(Record):
     degradation: str
     coverages: tuple[float, ...]
     software: str
+    limits: str = ""
 
 
 class Model(Record):
@@ -232,8 +243,14 @@ def _calibrated(folder: Path) -> Calibrated | None:
         raise BundleError(f"{path} does not read", "a record that this package wrote", "Fetch the bundle again, or train again.") from error
     return Calibrated(
         calibration=own.digest(), claim=own.claim(), rule=own.rule, degradation=own.operator_name, software=own.software,
-        coverages=tuple(group.coverage for group in own.groups),
+        coverages=tuple(group.coverage for group in own.groups), limits=_limits(own.reference),
     )  # fmt: skip
+
+
+def _limits(reference: Reference | None) -> str:
+    if reference is None or reference.limits is None:
+        return ""
+    return f"{reference.images} validation images of {reference.groups} groups: {reference.limits.describe()}"
 
 
 def _calibration_digest(folder: Path) -> str:
@@ -252,9 +269,15 @@ class _Where(View):
     group: _Group
 
 
+class _Verdict(View):
+    status: Status
+
+
 class _Region(View):
     region: _Where
     methods: tuple[Score, ...]
+    verdict: _Verdict
+    coverage: float | None
 
 
 class _Evaluation(View):
@@ -272,12 +295,15 @@ def _measured(folder: Path) -> Measured | None:
     for region in own.regions:
         for score in region.methods:
             rows.setdefault(score.method, []).append(score)
+    statuses = [r.verdict.status for r in own.regions]
     return Measured(
         regions=len(own.regions), groups=len({r.region.group.id for r in own.regions}), group_kind=own.group_kind, operator=own.operator,
         scores=tuple(
             Score(method=method, psnr_db=statistics.fmean(s.psnr_db for s in scores), ssim=statistics.fmean(s.ssim for s in scores))
             for method, scores in rows.items()
         ),
+        verdicts={status: statuses.count(status) for status in get_args(Status) if status in statuses},
+        coverages=tuple(r.coverage for r in own.regions if r.coverage is not None and not math.isnan(r.coverage)),
     )  # fmt: skip
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Gate = Literal["passed", "waits for approval", "refused"]
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 ALIASES = (CHAMPION, CHALLENGER, PREVIOUS)
+# What a loaded model says of itself (`loaded.metadata.metadata`); the tags of the version hold more.
+STATED = ("claim_level", "claim", "claim_groups", "group_kind", "operator", "verdict", "verdict_sentence", "worst_check", "perceptual")
 # What the pyfunc imports; the registry's requirements are informative, the environment is the user's own.
 REQUIREMENTS = ("sr-trust", "torch==2.13.0", "numpy>=2.4,<3", "scipy>=1.17", "safetensors>=0.8", "pydantic>=2.14,<3")
 
@@ -279,6 +281,7 @@ class Registry:
                     signature=_signature(channels),
                     pip_requirements=list(REQUIREMENTS),
                     tags=dict(tags),
+                    metadata={name: tags[name] for name in STATED if name in tags},
                 )
         return str(info.model_uri)
 

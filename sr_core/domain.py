@@ -44,7 +44,8 @@ class OutputPlan:
     """How an upscaled image is to be written.
 
     `target` is the final file (or folder, for a series). `overwrite` allows replacing an existing one. `tags` are short
-    name-value texts about model, operator, claim and calibration that the writer puts where its format has room. `key` is a hash of
+    name-value texts about model, operator and calibration that the writer puts where its format has room. `claim` is that of the model;
+    the files carry the verdict's, which may be weaker for the image at hand. `key` is a hash of
     all that the result depends on: rows that a stopped run of the same key has finished are not made again ("": nothing is kept).
     """
 

@@ -6,16 +6,24 @@ import statistics
 from collections.abc import Callable
 from typing import Literal
 
+from pydantic import Field
+
 from sr_core.metrics.protocol import Protocol
 from sr_core.metrics.resolution import octave_distance
 from sr_core.recipe import Purpose
 from sr_core.records import Digest, Record, Region
-from sr_core.trust.verdict import Claim, Verdict
+from sr_core.trust.held import Held
+from sr_core.trust.verdict import CheckResult, Claim, Outcome, Status, Verdict
 
 Method = Literal["bicubic", "projected bicubic", "linear filter", "model", "champion", "pixel champion", "parent"]
 BASELINES: tuple[Method, ...] = ("bicubic", "projected bicubic", "linear filter")
 PARENT: Method = "parent"  # one more baseline, after a warm start
 RIVALS: tuple[Method, ...] = ("champion", "pixel champion")
+RANK: dict[Status, int] = {"pass": 0, "warn": 1, "abstain": 2, "fail": 3}
+_WORDS: dict[Status, str] = {
+    "pass": "passed", "warn": "passed with warnings", "abstain": "got no claim (abstained)", "fail": "failed",
+}  # fmt: skip
+_OUTCOMES: dict[Outcome, int] = {"skipped": 0, "pass": 1, "warn": 2, "fail": 3}
 
 
 class MethodScore(Record):
@@ -35,7 +43,9 @@ class RegionScore(Record):
     """All methods on one test region, and what the model's written output says of itself there.
 
     `coverage` and `mean_width` (full width, physical unit) are None where there is no interval. `lr_psnr_db` is the
-    consistency of the model's output, `bicubic_lr_psnr_db` that of plain bicubic; residuals in the physical unit.
+    consistency of the model's output, `bicubic_lr_psnr_db` that of plain bicubic; residuals in the physical unit. `held` are the errors
+    in units of what the spread lets expect, `champion_width` is the mean full width of the champion's interval here; None where there is
+    no calibration, no champion with an interval, or an earlier version measured it not.
     """
 
     region: Region
@@ -48,6 +58,8 @@ class RegionScore(Record):
     residual_rms: float
     residual_max: float
     verdict: Verdict
+    held: Held | None = Field(default=None, exclude_if=lambda held: held is None)
+    champion_width: float | None = Field(default=None, exclude_if=lambda width: width is None)
 
     def score(self, method: Method) -> MethodScore | None:
         """Give the score of a method, or None where it was not run."""
@@ -63,6 +75,9 @@ class Evaluation(Record):
         of that for fidelity; None where there is none that can be compared.
     purpose : what the recipe asked for.
     perceptual : whether the model is what a perceptual recipe asks for: the network of its adversarial phase.
+    champion_claim : what is claimed of the champion's interval; None where there is no champion.
+    false_alarms : share of clean images that the checks whose limits come from validation images may flag, as stated with those limits;
+        None where there are none.
     """
 
     domain: str
@@ -78,8 +93,41 @@ class Evaluation(Record):
     purpose: Purpose = "fidelity"
     perceptual: bool = False
     claim: Claim
+    champion_claim: Claim | None = Field(default=None, exclude_if=lambda claim: claim is None)
+    false_alarms: float | None = Field(default=None, exclude_if=lambda rate: rate is None)
     notes: tuple[str, ...]
     regions: tuple[RegionScore, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst verdict of all regions."""
+        return max((r.verdict.status for r in self.regions), key=RANK.__getitem__)
+
+    def verdict_sentence(self) -> str:
+        """Say how many regions got which verdict."""
+        verdicts = [r.verdict.status for r in self.regions]
+        if len(verdicts) == 1:
+            return f"The one test region {_WORDS[self.status]}."
+        if len(set(verdicts)) == 1:
+            return f"All {len(verdicts)} test regions {_WORDS[self.status]}."
+        counts = ((verdicts.count(status), words) for status, words in _WORDS.items())
+        return f"Of {len(verdicts)} test regions " + ", ".join(f"{count} {words}" for count, words in counts if count) + "."
+
+    def worst_check(self) -> CheckResult | None:
+        """Give the result that held back a pass most, by outcome, then by how far beyond its limit; None where every check passed."""
+        found = [c for r in self.regions for c in r.verdict.checks if c.outcome in ("warn", "fail")]
+        return max(found, key=lambda c: (_OUTCOMES[c.outcome], c.relative_excess()), default=None)
+
+    def group_of(self, region: RegionScore) -> str:
+        """Give what counts as one independent sample: the region's group, or, where all are blocks of one scene, the region."""
+        return region.region.name if self.one_group else region.region.group.id
+
+    def by_group(self) -> dict[str, tuple[RegionScore, ...]]:
+        """Give the regions of each independent sample (`group_of`), in order."""
+        found: dict[str, tuple[RegionScore, ...]] = {}
+        for region in self.regions:
+            found[self.group_of(region)] = (*found.get(self.group_of(region), ()), region)
+        return found
 
     def methods(self) -> tuple[Method, ...]:
         """Give the methods that were run, in table order."""
@@ -114,7 +162,7 @@ class Evaluation(Record):
         for r in self.regions:
             model, other = r.score("model"), r.score(reference)
             if model and other and (value := gain(model, other)) is not None:
-                gains.setdefault(r.region.name if self.one_group else r.region.group.id, []).append(value)
+                gains.setdefault(self.group_of(r), []).append(value)
         return {key: sum(values) / len(values) for key, values in gains.items()}
 
 

@@ -32,7 +32,7 @@ BYTE_LIMIT = 1 << 30
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 JPEG_QUALITY = 95
-_TIFF_XMP = 700
+TIFF_XMP = 700
 _NO_ALPHA = ("JPEG", "BMP")
 _EIGHT_BITS_ONLY = ("JPEG", "WEBP", "BMP")
 _REMEDY = "Save it as an 8-bit PNG or JPEG."
@@ -119,7 +119,7 @@ def encode_picture(picture: Picture, *, source_type: SourceType | None = None, t
     Parameters
     ----------
     source_type : how the pixels came to be, written as XMP `Iptc4xmpExt:DigitalSourceType`; None: no label.
-    text : key -> text, for PNG only (others have no room for it).
+    text : key -> text: in PNG texts of their own; in JPEG, WebP and TIFF within the XMP, if there is a source type. BMP has no room.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def encode_picture(picture: Picture, *, source_type: SourceType | None = None, t
     if wide and (picture.format in _EIGHT_BITS_ONLY or (picture.format == "TIFF" and (colours > 1 or picture.alpha is not None))):
         raise OutputError(f"16-bit {picture.mode} samples as {picture.format}", "a format with 16 bits", "Choose a name that ends in .png.")
     exif = deliverable_exif(picture.exif, width, height)
-    xmp = xmp_label(source_type) if source_type else None
+    xmp = xmp_label(source_type, None if picture.format == "PNG" else text) if source_type else None
     chunks = {**(text or {}), **({XMP_KEY: xmp} if xmp else {})}
     samples = picture.pixels if picture.alpha is None else np.concatenate([picture.pixels, picture.alpha[None]])
     if wide and picture.format == "PNG":
@@ -247,7 +247,7 @@ def _options(picture: Picture, exif: bytes | None, xmp: str | None, chunks: Mapp
         if exif:
             whole.load(exif)
         if xmp:
-            whole[_TIFF_XMP] = xmp.encode()
+            whole[TIFF_XMP] = xmp.encode()
         # libtiff, which compresses, cannot write the EXIF directory; Pillow's own writer can.
         options |= {"exif": whole} if len(whole) else {"compression": "tiff_adobe_deflate"}
     elif picture.format == "PNG":

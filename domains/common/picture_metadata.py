@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections.abc import Mapping
 from typing import Literal
+from xml.sax.saxutils import escape, unescape
 
 import numpy as np
 import numpy.typing as npt
@@ -24,22 +27,32 @@ _LEFT_OUT_INNER = {0x927C, 0x9286, 0xA002, 0xA003, 0xA420, 0xA430, 0xA431, 0xA43
 # MakerNote, UserComment, stale sizes, unique id, owner, body and lens serial number, interoperability
 _WIDTH, _HEIGHT = 0xA002, 0xA003
 
+XMP_SPACE = "urn:sr-trust:provenance"  # a name, not an address
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{source_type}"/>
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:sr="{space}"
+ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{source_type}">{texts}</rdf:Description>
 </rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
+_TEXT = re.compile(r"<sr:(?P<name>[a-z-]+)>(?P<text>[^<]*)</sr:(?P=name)>")
 
 
-def xmp_label(source_type: SourceType) -> str:
-    """Give an XMP packet that says how the picture's pixels came to be.
+def xmp_label(source_type: SourceType, text: Mapping[str, str] | None = None) -> str:
+    """Give an XMP packet that says how the picture's pixels came to be, and `text`: key (a-z and dashes) -> text.
 
     References
     ----------
     IPTC, "Digital Source Type NewsCodes", cv.iptc.org/newscodes/digitalsourcetype.
     """
-    return _XMP.format(source_type=source_type)
+    texts = "".join(f"\n <sr:{key}>{escape(value)}</sr:{key}>" for key, value in (text or {}).items())
+    return _XMP.format(source_type=source_type, space=XMP_SPACE, texts=texts)
+
+
+def xmp_texts(packet: str) -> dict[str, str]:
+    """Give the texts of a packet that `xmp_label` made; empty for any other."""
+    if f'xmlns:sr="{XMP_SPACE}"' not in packet:
+        return {}
+    return {found["name"]: unescape(found["text"]) for found in _TEXT.finditer(packet)}
 
 
 def orientation_of(exif: Image.Exif) -> int:

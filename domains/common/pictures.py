@@ -276,7 +276,7 @@ class PictureWriter:
 
     def _tags(self, verdict: Verdict) -> dict[str, str]:
         plan = self.plan
-        named = {"sr-model": plan.model, "sr-operator": plan.operator, "sr-claim": plan.claim, "sr-verdict": verdict.sentence}
+        named = {"sr-model": plan.model, "sr-operator": plan.operator, "sr-claim": verdict.claim.text, "sr-verdict": verdict.sentence}
         return named | {"sr-" + key.lower().removeprefix("sr_").removeprefix("sr-"): value for key, value in plan.tags.items() if value}
 
     def __enter__(self) -> Self:

@@ -169,7 +169,7 @@ class DicomWriter:
     def _stamp(self, verdict: Verdict) -> Stamp:
         plan = self.plan
         return Stamp(
-            scale=plan.scale, model=plan.model, operator=plan.operator, claim=plan.claim, verdict=verdict.sentence, tags=plan.tags,
+            scale=plan.scale, model=plan.model, operator=plan.operator, claim=verdict.claim.text, verdict=verdict.sentence, tags=plan.tags,
             moment=datetime.now(UTC), identity=(self.like.sha256,),
         )  # fmt: skip
 

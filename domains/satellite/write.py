@@ -137,7 +137,7 @@ class CogWriter:
             If a file cannot be written or is not valid; then none stands at its final place.
         """
         self.canvas.require_whole()
-        tags = {**self._tags(), "SR_VERDICT": f"{verdict.status}: {verdict.sentence}"}
+        tags = {**self._tags(), "SR_CLAIM": verdict.claim.text, "SR_VERDICT": f"{verdict.status}: {verdict.sentence}"}
         outputs: list[str] = []
         try:
             for role, make in ((IMAGE, self._make_image), (INTERVAL, self._make_interval), (RESIDUAL, self._make_residual)):
@@ -262,6 +262,6 @@ class CogWriter:
 
     def _tags(self) -> dict[str, str]:
         plan = self.plan
-        named = {"SR_MODEL": plan.model, "SR_OPERATOR": plan.operator, "SR_CLAIM": plan.claim, "SR_SCALE": str(plan.scale)}
+        named = {"SR_MODEL": plan.model, "SR_OPERATOR": plan.operator, "SR_SCALE": str(plan.scale)}
         given = {"SR_" + key.upper().replace("-", "_").removeprefix("SR_"): value for key, value in plan.tags.items() if value}
         return {"SR_CALIBRATION": "none", **named, **given}

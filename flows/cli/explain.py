@@ -140,6 +140,8 @@ def _interval(chain: Chain) -> Iterator[str]:
             lowest, highest = min(own.coverages), max(own.coverages)
             yield _row("it held", f"{lowest:.0%} to {highest:.0%} of the pixels of each of them; rule: {own.rule}")
         yield _row("assumes", own.degradation)
+        if own.limits:
+            yield _row("limits from", own.limits)
     if verdict is not None:
         yield from _extent(verdict)
 
@@ -193,3 +195,6 @@ def _measured(model: Model) -> Iterator[str]:
     yield f"{own.regions} test regions of {own.groups} x {own.group_kind}, means:"
     width = max(len(score.method) for score in own.scores)
     yield from (f"{score.method:{width}}  PSNR {score.psnr_db:6.2f} dB  SSIM {score.ssim:.4f}" for score in own.scores)
+    yield _row("verdicts", ", ".join(f"{count} {status}" for status, count in own.verdicts.items()))
+    if own.coverages:
+        yield _row("interval", f"held {min(own.coverages):.0%} to {max(own.coverages):.0%} of the pixels of each region")

@@ -208,7 +208,12 @@ def _print_plan(outcome: Outcome) -> None:
 
 def _print_made(made: list[Upscaled]) -> None:
     for one in made:
-        typer.echo(one.verdict.sentence)
+        verdict = one.verdict
+        typer.echo(verdict.sentence)
+        for reason in verdict.reasons[1:]:  # the first, and every caution, are part of the sentence
+            if reason not in verdict.cautions:
+                typer.echo(f"  - {reason}")
         for file in one.files:
             typer.echo(f"  {file.role:9} {file.path}")
-    typer.echo(made[0].verdict.claim.text)
+    for claim in dict.fromkeys(one.verdict.claim.text for one in made):
+        typer.echo(claim)

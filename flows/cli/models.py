@@ -45,11 +45,11 @@ def list_(workspace: options.WorkspaceFolder = None, json: options.Json = False)
             str(v.number),
             ", ".join(v.aliases),
             f"x{v.tags.get('scale', '?')}",
-            *(v.tags.get(k, "") for k in ("family", "claim_level", "gate")),
+            *(v.tags.get(k, "") for k in ("family", "claim_level", "claim_groups", "verdict", "gate")),
         )
         for v in versions
     ]
-    print_table(("model", "version", "alias", "scale", "family", "claim", "gate"), rows)
+    print_table(("model", "version", "alias", "scale", "family", "claim", "groups", "verdict", "gate"), rows)
 
 
 @app.command("shipped")

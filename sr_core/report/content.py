@@ -11,6 +11,7 @@ from sr_core.raster import BoolArray, Float32Array
 if TYPE_CHECKING:
     from sr_core.bundle import BundleCard, Curve
     from sr_core.evaluation import Evaluation
+    from sr_core.trust.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class ReportContent:
     regions : pictures; the first six are shown.
     provenance : (name, value) pairs: hashes, versions, seeds.
     notes : sentences that a reader should know (what the split allows, credits).
+    calibration : behind the claim; None where there is none, or it does not hold.
     """
 
     title: str
@@ -80,3 +82,4 @@ class ReportContent:
     regions: tuple[RegionPictures, ...]
     provenance: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None

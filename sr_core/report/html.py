@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sr_core.errors import OutputError
 from sr_core.report.charts import gains, signed
 from sr_core.report.content import RegionPictures, ReportContent
-from sr_core.report.pictures import Map, Picture, composite_bands, four_pictures, maps, number, worst_crop
+from sr_core.report.interval import interval_part
+from sr_core.report.pictures import Map, Picture, composite_bands, error_maps, four_pictures, number, trust_maps, worst_crop
 from sr_core.report.tables import (
     check_rows,
     decimals,
@@ -41,13 +42,27 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Maps that answer one question, with the question."""
+
+    heading: str
+    sentence: str
+    maps: tuple[Map, ...]
+
+
+@dataclass(frozen=True)
 class View:
     """One region as it is shown."""
 
     name: str
     pictures: tuple[Picture, ...]
-    maps: tuple[Map, ...]
+    parts: tuple[Part, ...]
     note: str
+
+    @property
+    def maps(self) -> tuple[Map, ...]:
+        """All maps, in the order in which they stand on the page."""
+        return tuple(m for part in self.parts for m in part.maps)
 
 
 def build_report(target: Path, content: ReportContent) -> Path:
@@ -100,7 +115,8 @@ def render(content: ReportContent, side: int) -> str:
         gain_sentences=gain_sentences(evaluation), largest=largest_errors_sentence(evaluation),
         phases=phase_charts(content.curve), guard=guard_sentence(card, content.curve),
         protocol=evaluation.protocol.describe(), model=_model_words(content),
-        has_interval=bool(known_coverage(evaluation)),
+        has_interval=bool(known_coverage(evaluation)), interval=interval_part(evaluation, content.calibration),
+        promised=percent(1 - evaluation.claim.alpha),
     )  # fmt: skip
 
 
@@ -109,7 +125,16 @@ def _view(region: RegionPictures, whole: RegionPictures, content: ReportContent)
     if region.sr.shape != whole.sr.shape:
         shown, full = (f"{r.sr.shape[2]} × {r.sr.shape[1]} px" for r in (region, whole))
         note = f"Shown: the {shown} with the largest errors, of {full}."
-    return View(region.name, four_pictures(region, content.card.bands), maps(region, content.evaluation.unit), note)
+    unit = content.evaluation.unit
+    parts = (
+        Part(
+            "What is measured, what is guessed",
+            "The line stands where the slider does; each map can be chosen there, too.",
+            trust_maps(region, unit),
+        ),
+        Part("Where it is wrong", "Known here only, because these regions have a reference.", error_maps(region, unit)),
+    )
+    return View(region.name, four_pictures(region, content.card.bands), parts, note)
 
 
 def _figures(content: ReportContent) -> tuple[Figure, ...]:

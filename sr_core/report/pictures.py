@@ -74,24 +74,38 @@ def four_pictures(region: RegionPictures, bands: Sequence[str]) -> tuple[Picture
     )  # fmt: skip
 
 
-def maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
-    """Draw the difference maps (one scale for both), the residual, and, where they exist, interval and guess."""
+def error_maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
+    """Draw |bicubic - HR| and |SR - HR| on one scale."""
     model, bicubic = (np.abs(a - region.hr).mean(axis=0) for a in (region.sr, region.bicubic))
     top = max(_top(model, region.mask), _top(bicubic, region.mask))
+    return (
+        _map(
+            "|bicubic − HR|",
+            bicubic,
+            region.mask,
+            0,
+            top,
+            SEQUENTIAL,
+            unit,
+            region.name,
+            f"Error of plain interpolation, {_shown(region)}.",
+        ),
+        _map("|SR − HR|", model, region.mask, 0, top, SEQUENTIAL, unit, region.name, "Error of the model, on the same scale."),
+    )
+
+
+def trust_maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
+    """Draw the interval (where there is one), the guessed part and the residual."""
     rows, cols = region.scale
     mask_lr = region.mask[rows // 2 :: rows, cols // 2 :: cols]
     strongest = np.take_along_axis(region.residual, np.nan_to_num(np.abs(region.residual)).argmax(axis=0)[None], axis=0)[0]
     reach = _top(np.abs(strongest), mask_lr)
-    shown = "mean over bands" if region.hr.shape[0] > 1 else "one band"
-    drawn = [
-        _map("|bicubic − HR|", bicubic, region.mask, 0, top, SEQUENTIAL, unit, region.name, f"Error of plain interpolation, {shown}."),
-        _map("|SR − HR|", model, region.mask, 0, top, SEQUENTIAL, unit, region.name, "Error of the model, on the same scale."),
-    ]
+    drawn: list[Map] = []
     if region.half_width is not None and np.isfinite(region.half_width[:, region.mask]).any():
         width = region.half_width.mean(axis=0)
         drawn.append(
             _map("interval half-width", width, region.mask, 0, _top(width, region.mask), SPREAD, unit, region.name,
-                 f"How far the truth may lie from the pixel, {shown}. What it is worth, the claim above says.")
+                 f"How far the truth may lie from the pixel, {_shown(region)}. What it is worth, the claim above says.")
         )  # fmt: skip
     guess = region.guess.mean(axis=0)
     drawn += [
@@ -101,6 +115,10 @@ def maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
              "What is left when the image is degraded again, on the LR grid, the strongest band."),
     ]  # fmt: skip
     return tuple(drawn)
+
+
+def _shown(region: RegionPictures) -> str:
+    return "mean over bands" if region.hr.shape[0] > 1 else "one band"
 
 
 def worst_crop(region: RegionPictures, side: int) -> RegionPictures:

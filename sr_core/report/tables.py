@@ -13,8 +13,6 @@ from sr_core.trust.verdict import CheckResult, Status, worst
 if TYPE_CHECKING:
     from sr_core.evaluation import Evaluation, Method, RegionScore
 
-RANK: dict[Status, int] = {"pass": 0, "warn": 1, "abstain": 2, "fail": 3}
-WORDS: dict[Status, str] = {"pass": "passed", "warn": "passed with warnings", "abstain": "got no claim (abstained)", "fail": "failed"}
 MOST_REASONS = 6
 
 
@@ -81,14 +79,6 @@ class Summary:
 def summary(evaluation: Evaluation) -> Summary:
     """Sum up the verdicts of all regions: the worst of them is the page's."""
     verdicts = [r.verdict for r in evaluation.regions]
-    status = max((v.status for v in verdicts), key=RANK.__getitem__)
-    counts = [(s, sum(v.status == s for v in verdicts)) for s in sorted(RANK, key=RANK.__getitem__)]
-    if len(verdicts) == 1:
-        sentence = f"The one test region {WORDS[status]}."
-    elif all(v.status == status for v in verdicts):
-        sentence = f"All {len(verdicts)} test regions {WORDS[status]}."
-    else:
-        sentence = f"Of {len(verdicts)} test regions " + ", ".join(f"{n} {WORDS[s]}" for s, n in counts if n) + "."
     reasons: list[str] = []
     cautions = tuple(dict.fromkeys(caution for verdict in verdicts for caution in verdict.cautions))
     for region in evaluation.regions:
@@ -97,7 +87,7 @@ def summary(evaluation: Evaluation) -> Summary:
                 reasons.append(f"{region.region.name}: {reason}")
     rest = len(reasons) - MOST_REASONS
     shown = (*reasons[:MOST_REASONS], f"and {rest} more: see the table of checks") if rest > 0 else tuple(reasons)
-    return Summary(status, sentence, shown, cautions)
+    return Summary(evaluation.status, evaluation.verdict_sentence(), shown, cautions)
 
 
 def method_rows(evaluation: Evaluation) -> tuple[MethodRow, ...]:
@@ -199,6 +189,13 @@ def _best(column: dict[Method, tuple[float, float]]) -> tuple[float, float]:
     return top([v[0] for v in column.values()]), top([v[1] for v in column.values()])
 
 
+def _limit_words(check: CheckResult) -> str:
+    if check.threshold is None:
+        return "–"
+    words = f"{check.direction} {number(check.threshold)}"
+    return words if check.fail_threshold is None else f"{words}; fails beyond {number(check.fail_threshold)}"
+
+
 def _check_row(results: list[CheckResult]) -> CheckRow:
     shown = worst(results)
     ran = [r for r in results if r.outcome != "skipped"]
@@ -206,7 +203,7 @@ def _check_row(results: list[CheckResult]) -> CheckRow:
     unit = shown.unit
     return CheckRow(
         name=shown.name, outcome=shown.outcome, value="–" if shown.outcome == "skipped" else number(shown.value),
-        limit="–" if shown.threshold is None else f"{shown.direction} {number(shown.threshold)}", unit=unit,
+        limit=_limit_words(shown), unit=unit,
         source=shown.threshold_source if shown.threshold is not None else "", bicubic=number(shown.bicubic),
         sentence=shown.sentence, regions=passed,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, ref
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
+from sr_core.trust.held import Held, measure_held
 from sr_core.trust.precision import Limits
 from sr_core.workspace import Workspace, folder_sha256
 
@@ -76,6 +77,8 @@ def evaluate(
         "champion": _weights_of(rivals, "champion"),
         "pixel champion": _weights_of(rivals, "pixel champion"),
     }
+    if (beaten := _calibration_of(rivals)) is not None:
+        inputs["champion's calibration"] = beaten
     if parent is not None:
         inputs["parent"] = Bundle.load(parent).weights_hash
 
@@ -148,6 +151,8 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
         purpose=card.recipe.purpose,
         perceptual=card.perceptual,
         claim=restorer.claim(domain.group_kind),
+        champion_claim=rivals["champion"].claim(domain.group_kind) if "champion" in rivals else None,
+        false_alarms=_false_alarms(restorer),
         notes=notes,
         regions=tuple(scores),
     )
@@ -155,6 +160,18 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
 
 def _weights_of(rivals: Mapping[Method, Restorer], name: Method) -> Digest | None:
     return rivals[name].bundle.weights_hash if name in rivals else None
+
+
+def _calibration_of(rivals: Mapping[Method, Restorer]) -> Digest | None:
+    """Give the digest of the calibration beside which widths are compared."""
+    champion = rivals.get("champion")
+    return None if champion is None or champion.calibration is None else champion.calibration.digest()
+
+
+def _false_alarms(restorer: Restorer) -> float | None:
+    """Give the share of clean images that the limits learned from validation images may flag."""
+    reference = restorer.calibration.reference if restorer.calibration is not None else None
+    return reference.limits.rate if reference is not None and reference.limits is not None else None
 
 
 def _linear_filter(domain: Domain, manifest: Manifest, restorer: Restorer) -> SRNet:
@@ -184,9 +201,12 @@ class _Measured:
     pair: Pair
     images: dict[Method, Float32Array]
     restored: Restored
+    champion_width: float | None
 
     @classmethod
     def of(cls, pair: Pair, restorer: Restorer, linear: SRNet, rivals: Mapping[Method, Restorer]) -> _Measured:
+        from sr_core.trust.interval import mean_width
+
         restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
         images: dict[Method, Float32Array] = {
             "bicubic": plain_bicubic(pair.lr, restorer.scale),
@@ -194,9 +214,13 @@ class _Measured:
         }
         images["linear filter"] = restorer.base_of(linear, pair.lr.pixels, pair.lr.mask)
         images["model"] = restored.sr
-        images |= {name: rival.restore(pair.lr.pixels, pair.lr.mask).sr for name, rival in rivals.items()}
+        others = {name: rival.restore(pair.lr.pixels, pair.lr.mask) for name, rival in rivals.items()}
+        images |= {name: other.sr for name, other in others.items()}
         written = {name: pair.encoding.decode(pair.encoding.encode(image)) for name, image in images.items()}
-        return cls(pair, written, restored)
+        width: float | None = None
+        if (beaten := others.get("champion")) is not None and rivals["champion"].calibration is not None:
+            width = mean_width(written["champion"], beaten.half_width, pair.hr.valid_range, pair.hr.mask)
+        return cls(pair, written, restored, width)
 
     def score(self, domain: Domain, region: Region, restorer: Restorer, protocol: Protocol) -> RegionScore:
         from sr_core.bundle import software
@@ -231,7 +255,15 @@ class _Measured:
             residual_rms=_rms(evidence.residual[:, self.pair.lr.mask]),
             residual_max=float(np.abs(evidence.residual[:, self.pair.lr.mask]).max()),
             verdict=verdict,
+            held=self._held(restorer),
+            champion_width=self.champion_width,
         )
+
+    def _held(self, restorer: Restorer) -> Held | None:
+        if restorer.calibration is None:
+            return None
+        error = np.abs(self.pair.hr.pixels - self.images["model"])
+        return measure_held(error, self.restored.spread, self.pair.hr.mask, restorer.calibration)
 
     def save(self, path: Path, restorer: Restorer) -> None:
         """Keep the images for the report: float32, physical unit."""

@@ -11,6 +11,7 @@ from sr_core.domain import Domain
 from sr_core.evaluation import BASELINES, PARENT, Evaluation, Method
 from sr_core.log import Log
 from sr_core.records import EvaluationRef, Record
+from sr_core.stages.credible import failing, wider
 from sr_core.stages.evaluate import load_evaluation
 from sr_core.stages.paired import paired_gain, paired_octave_gain
 from sr_core.trust.claim import plural
@@ -48,11 +49,12 @@ def gate(
 ) -> Decision:
     """Decide from an evaluation.
 
-    Registered: no verdict failed, the claim strong enough, and: for fidelity, PSNR better than the baselines', and no worse than that of
-    the parent of a warm start; perceptual, the energy in the highest octave of frequency nearer to the truth's than that of the champion
-    for fidelity, at a loss of at most 2 dB. (Where there is no such champion, the fitted linear filter stands in.) A run for a perceptual
-    model that ended as another is not registered. Promoted: besides, better than the champion of its own name in the same figure, enough
-    test groups, and a person's approval where the domain asks for it.
+    Registered: no more verdicts failed than the stated rate of false alarms explains, the claim strong enough, and: for fidelity, PSNR
+    better than the baselines', and no worse than that of the parent of a warm start; perceptual, the energy in the highest octave of
+    frequency nearer to the truth's than that of the champion for fidelity, at a loss of at most 2 dB. (Where there is no such champion, the
+    fitted linear filter stands in.) A run for a perceptual model that ended as another is not registered. Promoted: besides, better than
+    the champion of its own name in the same figure, with a claim that is no weaker and, where it is the same, an interval not wider by more
+    than 10 %, enough test groups, and a person's approval where the domain asks for it.
 
     Parameters
     ----------
@@ -67,10 +69,8 @@ def gate(
         judged = _perceptual(content)
     else:
         judged = _Judged((_other(family),), (), ())
-    against_register = list(judged.against_register)
-    failed = [r.region.name for r in content.regions if r.verdict.status == "fail"]
-    if failed:
-        against_register.append(f"the checks failed on {len(failed)} of {len(content.regions)} test regions")
+    checked = failing(content)
+    against_register = [*judged.against_register, *checked.against]
     sensitivity = domain.sensitivity
     if LEVELS.index(content.claim.level) < LEVELS.index(sensitivity.minimum_level):
         against_register.append(f"the claim is '{content.claim.level}'; {domain.name} needs at least '{sensitivity.minimum_level}'")
@@ -78,6 +78,7 @@ def gate(
     against_promote = list(judged.against_promote)
     if champion_level and LEVELS.index(content.claim.level) < LEVELS.index(champion_level):
         against_promote.append(f"the claim '{content.claim.level}' is weaker than the champion's '{champion_level}'")
+    against_promote += wider(content)
     groups = 1 if content.one_group else len({r.region.group for r in content.regions})
     if groups < sensitivity.minimum_test_groups:
         against_promote.append(
@@ -89,9 +90,10 @@ def gate(
 
     register = not against_register
     promote = register and not against_promote
-    reasons = (*against_register, *against_promote) or judged.found
+    found = (*judged.found, *checked.found)
+    reasons = (*against_register, *against_promote) or found
     if promote:
-        sentence = "Promoted: " + "; ".join(judged.found) + "."
+        sentence = "Promoted: " + "; ".join(found) + "."
         if approved_by:
             sentence += f" Approved by {approved_by}."
     elif register:

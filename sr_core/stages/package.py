@@ -16,8 +16,9 @@ from sr_core.trust.verdict import MADE_UP
 from sr_core.workspace import RECORD, Workspace, folder_sha256
 
 if TYPE_CHECKING:
-    from sr_core.bundle import BundleCard
+    from sr_core.bundle import Bundle, BundleCard
     from sr_core.report.content import RegionPictures
+    from sr_core.trust.calibration import Calibration
 
 VERSION = 5
 CARD = "card.md"
@@ -75,6 +76,7 @@ def _build(folder: Path, calibrated: CalibrationRef, evaluation: EvaluationRef, 
                 ("software", bundle.card.software),
             ),
             notes=content.notes,
+            calibration=_calibration(bundle, content),
         ),
     )
     return BundleRef(
@@ -84,6 +86,16 @@ def _build(folder: Path, calibrated: CalibrationRef, evaluation: EvaluationRef, 
         family=bundle.card.descriptor.family,
         weights=bundle.weights_hash,
     )
+
+
+def _calibration(bundle: Bundle, content: Evaluation) -> Calibration | None:
+    """Give the calibration behind the evaluation's claim; none where the model, as it was run, has another or none."""
+    from sr_core.trust.calibration import Calibration
+
+    if bundle.calibration_text is None:
+        return None
+    own = Calibration.from_json(bundle.calibration_text, str(bundle.folder / "calibration.json"))
+    return own if own.digest() == content.claim.calibration else None
 
 
 def _pictures(ref: EvaluationRef, evaluation: Evaluation) -> tuple[RegionPictures, ...]:

@@ -19,16 +19,17 @@ LEAST_OCTAVE_GAIN = 0.05  # |ln ratio|: 5 % of energy; likewise
 
 @dataclass(frozen=True)
 class Paired:
-    """Gains over a reference, a group each: their mean, and how low it may lie.
+    """Gains over a reference, a group each: their mean, and how low and how high it may lie.
 
-    `lower` is the lower end of the one-sided 90 % t-interval of the mean; with fewer than three groups it is the worst region, and the
-    gain is labelled "too few to test". `counted` is what the count counts, in words; `least` is what an untested gain must reach in every
-    region. Mean, lower end and least are in `unit`.
+    `lower` is the lower end of the one-sided 90 % t-interval of the mean, `upper` its mirror image; with fewer than three groups they are
+    the worst and the best region, and the gain is labelled "too few to test". `counted` is what the count counts, in words; `least` is
+    what an untested gain must reach in every region. Mean, ends and least are in `unit`.
     """
 
     reference: Method
     mean: float
     lower: float
+    upper: float
     count: int
     counted: str
     tested: bool
@@ -46,10 +47,12 @@ class Paired:
         return self.lower >= -self.least
 
     def how(self) -> str:
-        """Say on what it stands."""
+        """Say on what it stands: the interval of the mean, and whether that is beyond noise."""
         if self.tested:
-            return f"lower bound {self.lower:+.2f}{self.unit} at 90 % over {self.count} {self.counted}"
-        return f"worst {self.lower:+.2f}{self.unit} of {self.count} {self.counted}, too few to test"
+            noise = "beyond noise" if self.lower > 0 or self.upper < 0 else "within noise"
+            ends = f"{self.lower:+.2f} and {self.upper:+.2f}{self.unit}"
+            return f"{noise}: mean between {ends}, each end at {100 * CONFIDENCE:.0f} %, over {self.count} {self.counted}"
+        return f"regions from {self.lower:+.2f} to {self.upper:+.2f}{self.unit}, {self.count} {self.counted}, too few to test"
 
     def sentence(self) -> str:
         """Say it."""
@@ -77,12 +80,13 @@ def _paired(evaluation: Evaluation, reference: Method, gains: Sequence[float], l
     mean = statistics.fmean(gains)
     tested = len(gains) >= ENOUGH_GROUPS and not evaluation.one_group
     if any(math.isnan(gain) for gain in gains):
-        lower = math.nan
+        lower = upper = math.nan
     elif tested and all(math.isfinite(gain) for gain in gains):
         from scipy import stats
 
-        lower = mean - float(stats.t.ppf(CONFIDENCE, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
+        reach = float(stats.t.ppf(CONFIDENCE, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
+        lower, upper = mean - reach, mean + reach
     else:  # also where an image is perfect in a group: an infinite gain has no deviation
-        lower = min(gains)
+        lower, upper = min(gains), max(gains)
     counted = ONE_SCENE if evaluation.one_group else evaluation.group_kind
-    return Paired(reference, mean, lower, len(gains), plural(counted) if len(gains) > 1 else counted, tested, least, unit)
+    return Paired(reference, mean, lower, upper, len(gains), plural(counted) if len(gains) > 1 else counted, tested, least, unit)

@@ -97,6 +97,15 @@ class CheckResult(Record):
             return math.inf
         return self.value - self.threshold if self.direction == "at most" else self.threshold - self.value
 
+    def relative_excess(self) -> float:
+        """`excess` in units of the threshold, so that checks of different units compare; of a threshold of zero, as it is."""
+        return self.excess() / (abs(self.threshold) if self.threshold else 1.0)
+
+    @property
+    def learned(self) -> bool:
+        """Whether the threshold comes from clean outputs, a share of which crosses it; not from physics, arithmetic or a promise."""
+        return self.threshold is not None and not self.threshold_source.startswith(("physical", "exact", "promise"))
+
 
 class Verdict(Record):
     """The sum of claim and checks for one output. `reasons` say in words what held back a pass.

@@ -17,6 +17,7 @@ mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/sr-satellite@champion")
 out = model.predict(np.load(sys.argv[2]))
 np.savez(sys.argv[3], **out)
+assert model.metadata.metadata["claim_level"] == "empirical" and model.metadata.metadata["verdict"] in ("pass", "warn")
 assert not any(name == "flows" or name.startswith("flows.") for name in sys.modules)
 """
 
@@ -52,6 +53,7 @@ def test_the_run_holds_parameters_metrics_pictures_and_the_report(demo: Any) -> 
     assert len(client.list_artifacts(demo.result["run_id"], "pictures")) == 3
     version = client.get_model_version_by_alias("sr-satellite", "champion")
     assert {"scale", "operator", "claim_level", "manifest", "weights", "bundle", "software"} <= set(version.tags)
+    assert {"claim_groups", "calibration", "verdict", "verdict_sentence", "worst_check"} <= set(version.tags)
 
 
 def test_champion_in_a_clean_process_outside_the_checkout_equals_the_library(demo: Any, tmp_path: Path, program: Any) -> None:

@@ -2,8 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.evidence import hold_back
+import mlflow
+import pytest
+from made_evaluation import DIGEST, evaluation, row
+from toy import Run, ToyDomain
+from typer.testing import CliRunner
+
+from flows.cli import models
+from flows.cli.main import app
+from flows.evidence import hold_back, version_tags
 from flows.registry import Registry
+from sr_core.records import BundleRef, EvaluationRef
+from sr_core.stages.evaluate import load_evaluation
 from sr_core.stages.gate import Decision
 
 PASSED = Decision(register_it=True, promote=True, reasons=("+1 dB",), sentence="Promoted.")
@@ -30,3 +40,39 @@ def test_what_a_person_rolled_back_a_schedule_does_not_promote(registry: Registr
 def test_a_refusal_stays_a_refusal(registry: Registry) -> None:
     refused = Decision(register_it=False, promote=False, reasons=("no",), sentence="No.")
     assert hold_back(refused, registry, "sr-test", "w") == refused
+
+
+def tags_of(content: EvaluationRef, packaged: BundleRef) -> dict[str, str]:
+    return version_tags(ToyDomain(), content, "edsr", PASSED, packaged, work="w", manifest="m", champion=None)
+
+
+def test_a_version_carries_claim_and_verdict_and_so_does_the_loaded_model(
+    registry: Registry, run_id: str, toy_run: Run, toy_package: BundleRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = tags_of(toy_run.evaluation, toy_package)
+    version = registry.register("sr-toy", toy_package.path, tags, run_id, None)
+    claim = load_evaluation(toy_run.evaluation).claim
+    stored = registry.find("sr-toy", version.number).tags
+    assert (stored["claim_level"], stored["claim"], stored["claim_groups"]) == (claim.level, claim.text, str(claim.n))
+    assert stored["verdict"] in ("pass", "warn", "abstain", "fail") and stored["operator"] and stored["calibration"] == claim.calibration
+    loaded = mlflow.pyfunc.load_model("models:/sr-toy@challenger")
+    assert loaded.metadata.metadata == {name: tags[name] for name in loaded.metadata.metadata}
+    assert {"claim_level", "claim", "verdict", "verdict_sentence", "worst_check", "operator"} <= loaded.metadata.metadata.keys()
+
+    monkeypatch.setattr(models, "_open", lambda workspace: registry)
+    monkeypatch.setenv("COLUMNS", "300")
+    listed = CliRunner().invoke(app, ["models", "list"]).stdout
+    assert listed.splitlines()[0].split()[-4:] == ["claim", "groups", "verdict", "gate"]
+    assert [claim.level, str(claim.n), tags["verdict"], tags["gate"]] == listed.splitlines()[1].split()[-4:]
+    shown = CliRunner().invoke(app, ["models", "show", "sr-toy", "challenger"]).stdout
+    assert f"verdict_sentence {tags['verdict_sentence']}" in shown and claim.text in shown and tags["worst_check"] in shown
+
+
+def test_the_worst_check_is_named_with_its_limit_and_where_that_came_from(tmp_path: Path) -> None:
+    content = evaluation([row(30, 31, 31.5)] * 3, one_group=True, failed=True)
+    (tmp_path / "evaluation.json").write_text(content.to_json())
+    packaged = BundleRef(path=tmp_path, hash=DIGEST, family="edsr", weights=DIGEST)
+    tags = tags_of(EvaluationRef(path=tmp_path, hash=DIGEST), packaged)
+    assert (tags["verdict"], tags["verdict_sentence"]) == ("fail", "All 3 test regions failed.")
+    assert tags["worst_check"] == "residual rms: fail, 9 1, limit at most 1 1 (from: physical)"
+    assert (tags["claim_groups"], tags["claim_groups_needed"], tags["group_kind"]) == ("2", "22", "block of one scene")

@@ -131,7 +131,7 @@ def test_derivation_says_what_was_done(make_slice, one, upscaled):
 
 
 def test_a_caution_is_kept_where_the_text_is_cut(make_slice, one, upscaled):
-    target = upscaled(one(make_slice()), claim="x" * 1200, tags={"SR_CALIBRATION": "none", "SR_CAUTION": "Detail is made up."})
+    target = upscaled(one(make_slice()), operator="x" * 1200, tags={"SR_CALIBRATION": "none", "SR_CAUTION": "Detail is made up."})
     text = pydicom.dcmread(target).DerivationDescription
     assert len(text) == 1024 and text.count("Detail is made up.") == 1
 

@@ -23,8 +23,12 @@ from typer.testing import CliRunner
 from domains.satellite.domain import Satellite
 from flows.cli.main import app
 from flows.registry import Registry
+from sr_core.evaluation import Evaluation
+from sr_core.records import BundleRef
 from sr_core.trust.beside import read_verdict
 from sr_core.trust.claim import withdraw
+from sr_core.trust.limits import fit_limits
+from sr_core.trust.reference import Reference
 from sr_core.trust.verdict import CheckResult, judge
 
 UNITS = {"satellite": "reflectance", "medical": "HU", "face": "grey level", "photo": "grey level"}
@@ -159,15 +163,15 @@ def test_a_changed_file_is_said_to_be_changed(domain: str, sr: Sr, made: Callabl
     assert json.loads(sr("explain", interval, "--json").stdout)["unchanged"] is True  # that one was not
 
 
-def test_a_jpeg_stands_on_the_verdict_beside_it(sr: Sr, made: Callable[..., Path]) -> None:
-    path = made("photo", known=True, suffix=".jpg")
+def test_a_bmp_stands_on_the_verdict_beside_it(sr: Sr, made: Callable[..., Path]) -> None:
+    path = made("photo", known=True, suffix=".bmp")
     document = json.loads(sr("explain", path, "--json").stdout)
     assert document["says"] == {} and document["unchanged"] is True and document["model"]["card"]["data_summary"] == "7 pairs of 3 places"
     alone = json.loads(sr("explain", beside(path), "--json").stdout)
     assert alone["unchanged"] is None and alone["weights"] == document["weights"]
     beside(path).unlink()
     refused = sr("explain", path)
-    assert refused.exit_code == 2 and "JPEG, WebP and TIFF pictures have no room for texts" in refused.stderr
+    assert refused.exit_code == 2 and "BMP pictures have no room for texts" in refused.stderr
 
 
 def test_files_that_are_not_ours(sr: Sr, made: Callable[..., Path], tmp_path: Path) -> None:
@@ -313,3 +317,20 @@ def test_it_starts_without_pytorch(sr: Sr, bundles: dict[str, Path], tmp_path: P
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_model_says_its_verdicts_its_coverage_and_where_learned_limits_come_from(sr: Sr, toy_package: BundleRef, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(toy_package.path, tmp_path / "bundle"))
+    content = Evaluation.from_json((bundle / "evaluation.json").read_text(), "here")
+    statuses = [region.verdict.status for region in content.regions]
+    covered = [region.coverage for region in content.regions if region.coverage is not None]
+    text = sr("explain", bundle).stdout
+    assert f"  verdicts      {len(statuses)} {statuses[0]}\n" in text
+    assert f"  interval      held {min(covered):.0%} to {max(covered):.0%} of the pixels of each region\n" in text
+    assert "limits from" not in text
+    limits = fit_limits([{"texture": 1 + 0.01 * i, "shift": 0.1} for i in range(20)])
+    reference = Reference(images=24, groups=20, limits=limits)
+    edit(bundle / "calibration.json", reference=json.loads(reference.model_dump_json()))
+    text = sr("explain", bundle).stdout
+    assert f"  limits from   24 validation images of 20 groups: {limits.describe()}\n" in text
+    assert "number 20 of 20 clean outputs in rising order (for at most 5% false alarms)" in text

@@ -20,7 +20,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from sr_core.trust.verdict import MADE_UP
+from sr_core.stages import upscale as stage
+from sr_core.trust.claim import withdraw
+from sr_core.trust.verdict import MADE_UP, Verdict
 
 Sr = Callable[..., Result]
 UNITS = {"satellite": "reflectance", "medical": "HU", "face": "grey level", "photo": "grey level"}
@@ -347,3 +349,32 @@ def carried(domain: str, path: Path) -> str:
         return str(pydicom.dcmread(path).DerivationDescription)
     with Image.open(path) as image:
         return str(image.info.get("sr-caution", ""))
+
+
+@pytest.mark.parametrize(("worst", "code"), [("pass", 0), ("warn", 0), ("abstain", 3), ("fail", 3)])
+def test_the_worst_verdict_of_several_files_decides_where_asked_to_be_strict(
+    worst: str, code: int, sr: Sr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = stage._judge
+
+    def planted(domain: Any, source: Any, *rest: Any) -> Verdict:
+        made: Verdict = plain(domain, source, *rest)
+        why = "its noise lies beyond what was calibrated"
+        claim = withdraw(made.claim, why) if worst == "abstain" and source.path.name == "b.png" else made.claim
+        update = {"status": worst, "claim": claim, "reasons": ("one", why)} if source.path.name == "b.png" else {"status": "pass"}
+        return made.model_copy(update=update)
+
+    monkeypatch.setattr(stage, "_judge", planted)
+    for seed, name in enumerate("abc"):
+        picture(tmp_path / f"{name}.png", seed)
+    words = ("photo", "a.png", "b.png", "c.png", "--overwrite", "--out", "sr/")
+    assert sr(*words).exit_code == 0  # what was asked for is done, whatever is said of it
+    strict = sr(*words, "--strict")
+    assert strict.exit_code == code
+    assert "  - its noise lies beyond what was calibrated\n" in strict.stdout  # every reason, not the first only
+    assert strict.stdout.count("Do not use it as a bound") == (1 if worst == "abstain" else 0)
+    assert strict.stdout.count("the interval held") == 1  # the claim of the others is still said
+    document = json.loads(sr(*words, "--strict", "--json").stdout)
+    assert [image["verdict"]["status"] for image in document["images"]] == ["pass", worst, "pass"]
+    checks = [check for check in document["images"][0]["verdict"]["checks"] if check["threshold"] is not None]
+    assert checks and all(check["threshold_source"] and check["sentence"] and "bicubic" in check for check in checks)

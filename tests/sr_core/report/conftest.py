@@ -16,8 +16,11 @@ from sr_core.raster import Float32Array, Window
 from sr_core.recipe import Recipe
 from sr_core.records import Group, Region
 from sr_core.report.content import RegionPictures, ReportContent
+from sr_core.trust.calibration import Calibration, Promise, Settings, calibrate
 from sr_core.trust.checks import coverage_check
 from sr_core.trust.claim import make_claim
+from sr_core.trust.held import Held, measure_held
+from sr_core.trust.scores import Sample
 from sr_core.trust.verdict import judge, limit, skipped
 
 BANDS = ("B02", "B03", "B04", "B08")
@@ -46,6 +49,28 @@ def pictures(name: str, bands: int, height: int, width: int, seed: int, interval
     noise = np.random.default_rng(seed).normal(scale=3e-5, size=lr.shape).astype(np.float32)
     guess = gaussian_filter(np.abs(sr - bicubic), (0, 1, 1))
     return RegionPictures(name, lr, bicubic, sr, hr, (2.2 * spread + 0.002).astype(np.float32) if interval else None, noise, guess, mask)
+
+
+def errors(seed: int, wider: float = 1.0) -> tuple[Float32Array, Float32Array]:
+    """Give errors and their spread, (1, 64, 64): the spread tells the errors' size, `wider` times too small."""
+    rng = np.random.default_rng(seed)
+    spread = rng.lognormal(-5, 0.7, (1, 64, 64))
+    return (np.abs(rng.laplace(0, wider * spread)).astype(np.float32), spread.astype(np.float32))
+
+
+def make_calibration(groups: int = 12) -> Calibration:
+    """Make the calibration of made-up errors of as many groups."""
+    mask = np.ones((64, 64), bool)
+    samples = [Sample(Group(kind="place", id=str(i)), f"i{i}", *errors(100 + i, 1 + 0.02 * i), mask) for i in range(groups)]
+    return calibrate(
+        samples, floor=1e-4, promise=Promise(), group_kind="place", one_group=False, unit="reflectance", weights="e" * 64,
+        operator="a" * 64, operator_name="bicubic x2", settings=Settings(projection=True, precision="float32"), software="test",
+    )  # fmt: skip
+
+
+def make_held(seed: int, wider: float = 1.0, calibration: Calibration | None = None) -> Held:
+    """Make what the interval held on one made-up test image."""
+    return measure_held(*errors(seed, wider), np.ones((64, 64), bool), calibration or make_calibration())
 
 
 def region_score(region: Region, bands_gain: float, interval: bool, status: str) -> RegionScore:
@@ -124,11 +149,15 @@ def make_content(
     regions: int = 3,
     side: tuple[int, int] = (96, 120),
     failing: bool = False,
+    calibrated: bool = True,
     title: str = "Sentinel-2 demonstration",
 ) -> ReportContent:
     scene = Group(kind="place", id="scene")
     places = [Region(source="d" * 64, window=Window(0, 160 * i, *side), group=scene, one_group=True) for i in range(regions)]
     scores = [region_score(p, 2.2 + 0.31 * i, interval, "fail" if failing and i == 0 else "pass") for i, p in enumerate(places)]
+    calibration = make_calibration() if interval and calibrated else None
+    if calibration is not None:
+        scores = [s.model_copy(update={"held": make_held(i, calibration=calibration)}) for i, s in enumerate(scores)]
     evaluation = Evaluation(
         domain="satellite", unit="reflectance", scale=2, operator="MATLAB-compatible bicubic (a = -0.5, antialiased), x2.",
         group_kind="place", one_group=True, protocol=Protocol(data_range=0.4, border=2), bundle="e" * 64, champion=None,
@@ -147,5 +176,5 @@ def make_content(
         decision_sentence="Registered as sr-satellite version 3 and promoted: alias champion.",
         decision_reasons=("Better than bicubic on 3 of 3 test blocks.", "All required checks passed."),
         regions=tuple(pictures(p.name, len(bands), *side, seed=i, interval=interval) for i, p in enumerate(places)),
-        provenance=(("Seed", "1"), ("Manifest", "9" * 64)), notes=("Made from the embedded demonstration scene.",),
+        provenance=(("Seed", "1"), ("Manifest", "9" * 64)), notes=("Made from the embedded demonstration scene.",), calibration=calibration,
     )  # fmt: skip

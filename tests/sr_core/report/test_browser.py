@@ -33,7 +33,15 @@ def test_slider_and_tabs_by_keyboard(tmp_path: Path, content: Callable[..., Repo
         stage.locator("input").focus()
         for _ in range(4):
             page.keyboard.press("ArrowRight")
-        assert stage.evaluate("e => e.style.getPropertyValue('--split')") == "52%"
+        region = page.locator("#region-1")
+        assert region.evaluate("e => e.style.getPropertyValue('--split')") == "52%"
+        lines = region.locator(".window").evaluate_all(
+            "all => all.map(e => parseFloat(getComputedStyle(e, '::after').left) / e.clientWidth)"
+        )
+        assert len(lines) == 5 and all(abs(line - 0.52) < 0.01 for line in lines)  # the maps show where the slider stands
+        page.locator("#region-1 select[data-side=left]").select_option(label="guessed part")
+        guessed = page.locator('#region-1 img[data-caption="guessed part"]').get_attribute("src")
+        assert stage.locator("img.left").get_attribute("src") == guessed and stage.locator(".tag.left").inner_text() == "guessed part"
         page.locator("#region-1 select[data-side=right]").select_option(label="HR")
         assert stage.locator("img.right").get_attribute("src") == page.locator("#region-1 img[data-caption=HR]").get_attribute("src")
         assert page.locator("#region-2").is_hidden()

@@ -13,7 +13,11 @@ from PIL import Image
 
 from sr_core.errors import ShapeError
 from sr_core.report.content import RegionPictures
-from sr_core.report.pictures import composite_bands, four_pictures, maps, number, worst_crop
+from sr_core.report.pictures import Map, composite_bands, error_maps, four_pictures, number, trust_maps, worst_crop
+
+
+def all_maps(given: RegionPictures, unit: str) -> tuple[Map, ...]:
+    return (*error_maps(given, unit), *trust_maps(given, unit))
 
 
 def decoded(address: str) -> np.ndarray:
@@ -62,12 +66,12 @@ def test_nodata_is_transparent_and_never_not_a_number() -> None:
     hole = dataclasses.replace(given, mask=mask, sr=np.where(mask, given.sr, np.nan).astype(np.float32))
     shown = decoded(four_pictures(hole, ("CT",))[2].address)
     assert (shown[:8, :8, 3] == 0).all() and (shown[8:, 8:, 3] == 255).all()
-    drawn = maps(hole, "HU")
+    drawn = all_maps(hole, "HU")
     assert (decoded(drawn[1].picture.address)[:8, :8, 3] == 0).all() and drawn[1].high == drawn[0].high
 
 
 def test_errors_share_a_scale_and_say_their_unit() -> None:
-    drawn = {m.picture.caption: m for m in maps(region(3), "reflectance")}
+    drawn = {m.picture.caption: m for m in all_maps(region(3), "reflectance")}
     model, bicubic = drawn["|SR − HR|"], drawn["|bicubic − HR|"]
     assert (model.low, model.high, model.unit) == (bicubic.low, bicubic.high, "reflectance") and model.low == "0"
     assert decoded(model.picture.address).astype(int).sum() < decoded(bicubic.picture.address).astype(int).sum()
@@ -77,16 +81,16 @@ def test_errors_share_a_scale_and_say_their_unit() -> None:
 
 def test_without_an_interval_there_is_no_such_map() -> None:
     for half_width in (None, np.full((1, 24, 32), np.nan, np.float32)):
-        captions = [m.picture.caption for m in maps(dataclasses.replace(region(), half_width=half_width), "HU")]
+        captions = [m.picture.caption for m in all_maps(dataclasses.replace(region(), half_width=half_width), "HU")]
         assert "interval half-width" not in captions and len(captions) == 4
 
 
 def test_all_nodata_and_flat_regions_can_be_drawn() -> None:
     empty = dataclasses.replace(region(), mask=np.zeros((24, 32), bool))
-    assert len(four_pictures(empty, ("CT",))) == 4 and len(maps(empty, "HU")) == 4
+    assert len(four_pictures(empty, ("CT",))) == 4 and len(all_maps(empty, "HU")) == 4
     flat = np.zeros((1, 24, 32), np.float32)
     same = RegionPictures("r", flat[:, ::2, ::2], flat, flat, flat, flat, flat[:, ::2, ::2], flat, np.ones((24, 32), bool))
-    assert len(maps(same, "HU")) == 5
+    assert len(all_maps(same, "HU")) == 5
 
 
 def test_crop_finds_the_largest_errors_on_the_lr_grid() -> None:

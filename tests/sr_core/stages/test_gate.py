@@ -16,13 +16,15 @@ BETTER = [row(30, 31, 31.5), row(32, 33, 33.4), row(29, 30, 30.6)]
 def test_better_everywhere_is_promoted(tmp_path: Path) -> None:
     decision = decide(tmp_path, evaluation(BETTER, one_group=False))
     assert decision.register_it and decision.promote
-    assert "+0.50 dB over linear filter (lower bound +0.39 dB at 90 % over 3 places)" in decision.sentence
+    assert (
+        "+0.50 dB over linear filter (beyond noise: mean between +0.39 and +0.61 dB, each end at 90 %, over 3 places)" in decision.sentence
+    )
 
 
 def test_one_scene_is_never_called_tested(tmp_path: Path) -> None:
     decision = decide(tmp_path, evaluation(BETTER, one_group=True))
     assert decision.promote
-    assert "worst +0.40 dB of 3 blocks of one scene, too few to test" in decision.sentence
+    assert "regions from +0.40 to +0.60 dB, 3 blocks of one scene, too few to test" in decision.sentence
 
 
 @pytest.mark.parametrize("model", [30.9, 31.0, 31.04])
@@ -63,7 +65,7 @@ def test_too_few_groups_and_approval(tmp_path: Path) -> None:
 def test_failed_check_blocks(tmp_path: Path) -> None:
     decision = decide(tmp_path, evaluation(BETTER, one_group=False, failed=True))
     assert not decision.register_it
-    assert "the checks failed on 3 of 3 test regions" in decision.sentence
+    assert "the checks failed on 3 of 3 test places (residual rms)" in decision.sentence
 
 
 def test_weaker_claim_than_the_champions(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_texture_at_a_bounded_loss_is_promoted_below_the_filters_psnr(tmp_path: 
     assert decision.register_it and decision.promote
     assert decision.sentence == (
         "Promoted: the energy in the highest octave is 0.63 of the truth's, 0.26 with the pixel champion: nearer to 1 by +0.90 in "
-        "|ln ratio| (lower bound +0.84 at 90 % over 3 places); PSNR -0.90 dB beside the pixel champion, of which at most 2 dB may be lost."
+        "|ln ratio| (beyond noise: mean between +0.84 and +0.96, each end at 90 %, over 3 places); "
+        "PSNR -0.90 dB beside the pixel champion, of which at most 2 dB may be lost."
     )
 
 
@@ -65,10 +66,10 @@ def test_without_a_pixel_champion_the_filter_stands_in(tmp_path: Path) -> None:
     [
         ((0.25, 0.28, 0.24), "nearer to 1 by +0.00"),
         ((0.20, 0.20, 0.20), "nearer to 1 by -0.25"),
-        ((0.23, 0.70, 0.24), "lower bound -"),  # one place only
+        ((0.23, 0.70, 0.24), "within noise: mean between -"),  # one place only
         ((4.2, 3.8, 4.4), "is 4.13 of the truth's, 0.26"),  # too much is no better than too little
         ((None, None, None), "cannot be measured beside the pixel champion"),
-        ((float("nan"), 0.7, 0.7), "lower bound +nan"),
+        ((float("nan"), 0.7, 0.7), "mean between +nan"),
     ],
 )
 def test_no_gain_of_texture_beyond_noise_is_not_registered(tmp_path: Path, octaves: tuple[float | None, ...], why: str) -> None:
@@ -93,7 +94,11 @@ def test_the_loss_is_bounded(tmp_path: Path, loss: float, allowed: bool) -> None
 
 def test_blocks_of_one_scene_are_never_called_tested(tmp_path: Path) -> None:
     decision = decide(tmp_path, world(one_group=True))
-    assert decision.promote and "(worst +0.86 of 3 blocks of one scene, too few to test)" in decision.sentence
+    assert (
+        decision.promote
+        and "(regions from +0.86 to +" in decision.sentence
+        and "3 blocks of one scene, too few to test)" in decision.sentence
+    )
     barely = world((0.26, 0.30, 0.25), one_group=True)
     assert (gain := paired_octave_gain(barely, "pixel champion")) is not None and 0 < gain.lower < 0.05
     assert not decide(tmp_path, barely).register_it
@@ -101,12 +106,12 @@ def test_blocks_of_one_scene_are_never_called_tested(tmp_path: Path) -> None:
 
 def test_regions_without_the_figure_are_left_out_of_it(tmp_path: Path) -> None:
     decision = decide(tmp_path, world((0.60, None, 0.63)))
-    assert decision.register_it and "of 2 places, too few to test" in decision.sentence
+    assert decision.register_it and ", 2 places, too few to test" in decision.sentence
 
 
 def test_failed_checks_block(tmp_path: Path) -> None:
     decision = decide(tmp_path, world(failed=True))
-    assert not decision.register_it and "the checks failed on 3 of 3 test regions" in decision.sentence
+    assert not decision.register_it and "the checks failed on 3 of 3 test places" in decision.sentence
 
 
 @pytest.mark.parametrize(
