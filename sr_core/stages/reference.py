@@ -10,6 +10,7 @@ from sr_core.domain import Domain
 from sr_core.log import Log
 from sr_core.raster import Float32Array
 from sr_core.records import Manifest, Region
+from sr_core.stages.kernel import shown
 from sr_core.stages.regions import Pair, read_pair
 
 if TYPE_CHECKING:
@@ -46,9 +47,12 @@ def reference_of(domain: Domain, manifest: Manifest, restorer: Restorer, log: Lo
     ----------
     restorer : the bundle with its calibration.
     """
+    from sr_core.trust.kernel_check import fit_kernel, kernel_bank
     from sr_core.trust.reference import Reference
 
     regions = manifest.split.val
+    bank, kernels = kernel_bank(restorer.operator), []
     for seen in seen_regions(domain, manifest, regions, restorer, "learning what clean images look like", log):
-        del seen  # each part takes what it needs here
-    return Reference(images=len(regions), groups=len({region.group for region in regions}))
+        if bank and (image := shown(seen.region.group.id, seen.pair, bank)) is not None:
+            kernels.append(image)
+    return Reference(images=len(regions), groups=len({region.group for region in regions}), kernel=fit_kernel(kernels))

@@ -6,6 +6,7 @@ Part of the calibration, and covered by its digest.
 from __future__ import annotations
 
 from sr_core.records import Record
+from sr_core.trust.kernel_check import KernelFit
 from sr_core.trust.limits import Limits
 
 
@@ -16,8 +17,10 @@ class Reference(Record):
     ----------
     images, groups : how many validation images and independent groups stand behind them.
     limits : thresholds of the checks, or None where there were too few groups.
+    kernel : how blur is read from a measurement; None where it cannot be.
     """
 
     images: int
     groups: int
     limits: Limits | None = None
+    kernel: KernelFit | None = None
