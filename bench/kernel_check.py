@@ -106,21 +106,38 @@ def asked(hr: Raster, encoding: Encoding, own: str, scale: int, seed: int) -> di
 def main() -> int:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--cases", nargs="+", choices=[*CASES, "content"], default=[*CASES, "content"])
     if not there():
         return 2
     torch.set_num_threads(1)
     values: dict[str, float] = {}
     kept: dict[tuple[str, str, int], tuple[list[Shown], list[dict[str, Array]]]] = {}
     for case in parser.parse_args().cases:
+        if case == "content":
+            continue
         domain, kind, scale, count, draws = CASES[case]
         own = "mtf-0.25" if kind == "mtf" else kind
         if (domain, kind, scale) not in kept:
             kept[domain, kind, scale] = learnt(domain, own, scale)
         values |= {f"{case}_{name}": value for name, value in power(*kept[domain, kind, scale], own, count, draws).items()}
         print(case, {name: round(value, 2) for name, value in values.items() if name.startswith(f"{case}_")}, file=sys.stderr, flush=True)
+    if "content" in parser.parse_args().cases:
+        values |= other_content(kept.get(("photo", "bicubic", 2)) or learnt("photo", "bicubic", 2))
     print(json.dumps(values))
     return 0
+
+
+def other_content(photographs: tuple[list[Shown], list[dict[str, Array]]]) -> dict[str, float]:
+    """Give the share of other domains' images that a fit to photographs flags, though the right kernel made them."""
+    fit, right = fit_kernel(photographs[0]), make_operator("bicubic", 2)
+    assert isinstance(fit, KernelFit) and fit.threshold is not None
+    values = {}
+    for name in ("face", "satellite", "ct"):
+        pairs = (degrade(hr, encoding, right) for _, hr, encoding in images(name))
+        found = [fit.extra_blur(row) for pair in pairs if (row := features_of(pair.lr, pair.encoding)) is not None]
+        values[f"content_{name}"] = float(np.mean(np.abs(found) > fit.threshold))
+        values[f"content_{name}_extra"] = float(np.mean(found))
+    return values
 
 
 def learnt(domain: str, own: str, scale: int) -> tuple[list[Shown], list[dict[str, Array]]]:

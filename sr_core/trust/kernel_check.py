@@ -84,9 +84,10 @@ def _edge_sums(image: Array, usable: BoolArray, step: float) -> Array:
     if image.shape[1] < 6:
         return sums
     d = [np.diff(image, axis=1)[:, i : image.shape[1] - 5 + i] for i in range(5)]
-    whole = sliding_window_view(usable, 6, axis=1).all(axis=2)
     steep = np.abs(d[2])
-    edge = whole & (steep >= np.abs(d[1])) & (steep >= np.abs(d[3])) & (steep > CLEAR * step)
+    edge = (steep >= np.abs(d[1])) & (steep >= np.abs(d[3])) & (steep > CLEAR * step)
+    if not usable.all():
+        edge &= sliding_window_view(usable, 6, axis=1).all(axis=2)
     if not edge.any():
         return sums
     profile = np.stack([part[edge] for part in d])  # (5, edges)
@@ -107,15 +108,19 @@ def _ring_sums(image: Array, usable: BoolArray) -> Array:
     """Sum the power of overlapping blocks without a hole, ring by ring of max-norm frequency."""
     if min(image.shape) < BLOCK:
         return np.zeros(len(RINGS) - 1)
-    half = (slice(None, None, BLOCK // 2),) * 2
-    whole = sliding_window_view(usable, (BLOCK, BLOCK))[half].all(axis=(2, 3))
-    blocks = sliding_window_view(image, (BLOCK, BLOCK))[half][whole]
-    blocks = blocks - blocks.mean(axis=(1, 2), keepdims=True)
+    places = (slice(None, None, BLOCK // 2),) * 2
+    blocks = sliding_window_view(image, (BLOCK, BLOCK))[places].reshape(-1, BLOCK, BLOCK)
+    if not usable.all():
+        blocks = blocks[sliding_window_view(usable, (BLOCK, BLOCK))[places].all(axis=(2, 3)).ravel()]
     taper = np.hanning(BLOCK + 1)[:-1]
-    power = (np.abs(np.fft.fft2(blocks * np.outer(taper, taper))) ** 2).sum(axis=0)
-    frequency = np.abs(np.fft.fftfreq(BLOCK)) * 2
-    ring = np.digitize(np.maximum(frequency[:, None], frequency[None, :]), RINGS) - 1
-    return np.array([power[ring == i].mean() for i in range(len(RINGS) - 1)])
+    waves = np.fft.rfft2((blocks - blocks.mean(axis=(1, 2), keepdims=True)) * np.outer(taper, taper))
+    power = (waves.real**2 + waves.imag**2).sum(axis=0)
+    rows, cols = np.abs(np.fft.fftfreq(BLOCK)) * 2, np.fft.rfftfreq(BLOCK) * 2
+    twice = np.where((cols > 0) & (cols < 1), 2.0, 1.0) * np.ones((BLOCK, 1))  # the other half of the plane
+    ring = np.digitize(np.maximum(rows[:, None], cols[None, :]), RINGS).ravel()
+    parts = (np.bincount(ring, values.ravel(), len(RINGS))[1 : len(RINGS)] for values in (power * twice, twice))
+    result: Array = np.divide(*parts)
+    return result
 
 
 def kernel_features(sums: Array) -> Array | None:
