@@ -6,8 +6,8 @@ up, and nothing depends on the image's size or unit.
 
 References
 ----------
-Tai, Y.-W., et al. (2010), CVPR (kernels from edge profiles). Efrat, N., et al. (2013), ICCV, "Accurate Blur Models vs. Image Priors in
-Single Image Super-Resolution" (the kernel matters more than the prior). Vovk et al. (2005), Algorithmic Learning in a Random World.
+Efrat, N., et al. (2013), ICCV, "Accurate Blur Models vs. Image Priors in Single Image Super-Resolution" (a wrong kernel costs more than
+a poor prior). Vovk et al. (2005), Algorithmic Learning in a Random World.
 """
 
 from __future__ import annotations

@@ -13,11 +13,13 @@ from sr_core.log import Silent
 from sr_core.operators import make_operator
 from sr_core.raster import Raster, Window
 from sr_core.stages import kernel
+from sr_core.stages.ingest import load_manifest
 from sr_core.stages.kernel import kernel_check, shown
+from sr_core.stages.reference import reference_of
 from sr_core.stages.regions import Pair, degrade
 from sr_core.stages.restore import Restorer
 from sr_core.stages.upscale import upscale_path
-from sr_core.trust.kernel_check import fit_kernel, kernel_bank, kernel_features, kernel_sums
+from sr_core.trust.kernel_check import Shown, fit_kernel, kernel_bank, kernel_features, kernel_sums
 from sr_core.trust.reference import Reference
 
 X2 = make_operator("bicubic", 2)
@@ -61,7 +63,11 @@ def restorer(run: Run) -> Restorer:
 
 def test_windows_of_a_scene_tell_a_wrong_kernel(restorer: Restorer, tmp_path: Path) -> None:
     said = {}
-    for name, operator in {"right": X2, "blurrier": make_operator("gaussian", 2, sigma=1.4), "sharper": make_operator("nearest", 2)}.items():
+    for name, operator in {
+        "right": X2,
+        "blurrier": make_operator("gaussian", 2, sigma=1.4),
+        "sharper": make_operator("nearest", 2),
+    }.items():
         lr = degrade(hr(50, 320, 400), ENCODING, operator).lr
         path = tmp_path / f"{name}.npy"
         np.save(path, ENCODING.encode(lr.pixels))
@@ -81,8 +87,14 @@ def test_the_verdict_of_an_upscale_carries_the_check(run: Run, restorer: Restore
     assert checks["with"].outcome == "warn" and checks["without"].outcome == "skipped"
 
 
-def test_calibration_keeps_what_it_learnt(run: Run) -> None:
-    calibration = Restorer(run.calibrated.path).calibration
-    assert calibration is not None and calibration.reference is not None
-    fit = calibration.reference.kernel
-    assert fit is None or (fit.threshold is None and fit.groups < 9)
+def test_calibration_learns_in_its_pass_over_validation_regions(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    restorer, manifest = Restorer(run.calibrated.path), load_manifest(run.manifest)
+    whole = manifest.sources[0]
+    region = manifest.split.val[0].model_copy(update={"source": whole.sha256, "window": Window(0, 0, *whole.shape[1:])})
+    manifest = manifest.model_copy(update={"split": manifest.split.model_copy(update={"val": (region,)})})
+    taught: list[Shown] = []
+    monkeypatch.setattr("sr_core.trust.kernel_check.fit_kernel", taught.extend)
+    found = reference_of(ToyDomain(), manifest, restorer, Silent())
+    assert found.kernel is None and found.images == 1
+    assert [image.group for image in taught] == [region.group.id]
+    assert all(list(image.features) == list(kernel_bank(restorer.operator)) for image in taught)
