@@ -10,6 +10,7 @@ from sr_core.domain import Domain
 from sr_core.log import Log
 from sr_core.raster import Float32Array
 from sr_core.records import Manifest, Region
+from sr_core.stages.kernel import shown
 from sr_core.stages.regions import Pair, read_pair
 
 if TYPE_CHECKING:
@@ -47,10 +48,15 @@ def reference_of(domain: Domain, manifest: Manifest, restorer: Restorer, log: Lo
     restorer : the bundle with its calibration.
     """
     from sr_core.stages.clean import CleanFigures
+    from sr_core.trust.kernel_check import fit_kernel, kernel_bank
     from sr_core.trust.reference import Reference
 
     regions = manifest.split.val
     figures = CleanFigures(domain, restorer)
+    bank, kernels = kernel_bank(restorer.operator), []
     for seen in seen_regions(domain, manifest, regions, restorer, "learning what clean images look like", log):
         figures.add(seen)  # each part takes what it needs here
-    return Reference(images=len(regions), groups=len({region.group for region in regions}), limits=figures.limits())
+        if bank and (image := shown(seen.region.group.id, seen.pair, bank)) is not None:
+            kernels.append(image)
+    groups = len({region.group for region in regions})
+    return Reference(images=len(regions), groups=groups, limits=figures.limits(), kernel=fit_kernel(kernels))

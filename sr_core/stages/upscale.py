@@ -19,6 +19,7 @@ from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
 from sr_core.stages.bands import Band, bands_of, restore_bands, seams_of
 from sr_core.stages.evidence import Grid, evidence_of, reference_for, run_checks, worst_of
+from sr_core.stages.kernel import kernel_check
 from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
 from sr_core.stages.plan import gives_interval, make_plan
 from sr_core.stages.regions import check_whole, enlarge_mask
@@ -218,7 +219,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         log.say(f"upscale: {clipped} values of {source.path.name} lay beyond what the file can hold and were cut to its range")
     return judge(
         restorer.claim(domain.group_kind),
-        (*worst_of(results), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
+        (*worst_of(results), kernel_check(scene, places, restorer), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
         cautions=restorer.cautions,
         invisible_size_px=restorer.invisible_size_px,
         covered_share=1.0 if gives_interval(restorer) else 0.0,

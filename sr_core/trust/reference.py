@@ -10,6 +10,7 @@ import math
 from pydantic import Field
 
 from sr_core.records import Record
+from sr_core.trust.kernel_check import KernelFit
 from sr_core.trust.limits import Limits
 
 FEWEST_GROUPS = 9  # below it no limit is learned
@@ -50,8 +51,10 @@ class Reference(Record):
     ----------
     images, groups : how many validation images and independent groups stand behind them.
     limits : of the checks, or None where there were too few groups.
+    kernel : how blur is read from a measurement; None where it cannot be.
     """
 
     images: int
     groups: int
     limits: LearnedLimits | None = None
+    kernel: KernelFit | None = None
