@@ -10,6 +10,7 @@ from sr_core.metrics.protocol import Protocol
 from sr_core.metrics.resolution import octave_distance
 from sr_core.recipe import Purpose
 from sr_core.records import Digest, Record, Region
+from sr_core.trust.invention import Invention
 from sr_core.trust.verdict import Claim, Verdict
 
 Method = Literal["bicubic", "projected bicubic", "linear filter", "model", "champion", "pixel champion", "parent"]
@@ -35,7 +36,8 @@ class RegionScore(Record):
     """All methods on one test region, and what the model's written output says of itself there.
 
     `coverage` and `mean_width` (full width, physical unit) are None where there is no interval. `lr_psnr_db` is the
-    consistency of the model's output, `bicubic_lr_psnr_db` that of plain bicubic; residuals in the physical unit.
+    consistency of the model's output, `bicubic_lr_psnr_db` that of plain bicubic; residuals in the physical unit. `invention` is what
+    the image invents and leaves out; None in evaluations from before it was measured.
     """
 
     region: Region
@@ -48,6 +50,7 @@ class RegionScore(Record):
     residual_rms: float
     residual_max: float
     verdict: Verdict
+    invention: Invention | None = None
 
     def score(self, method: Method) -> MethodScore | None:
         """Give the score of a method, or None where it was not run."""

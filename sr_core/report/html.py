@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sr_core.errors import OutputError
 from sr_core.report.charts import gains, signed
 from sr_core.report.content import RegionPictures, ReportContent
+from sr_core.report.invention import invention_table
 from sr_core.report.pictures import Map, Picture, composite_bands, four_pictures, maps, number, worst_crop
 from sr_core.report.tables import (
     check_rows,
@@ -100,7 +101,7 @@ def render(content: ReportContent, side: int) -> str:
         gain_sentences=gain_sentences(evaluation), largest=largest_errors_sentence(evaluation),
         phases=phase_charts(content.curve), guard=guard_sentence(card, content.curve),
         protocol=evaluation.protocol.describe(), model=_model_words(content),
-        has_interval=bool(known_coverage(evaluation)),
+        has_interval=bool(known_coverage(evaluation)), invention=invention_table(evaluation),
     )  # fmt: skip
 
 

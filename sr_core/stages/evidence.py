@@ -36,6 +36,7 @@ def evidence_of(
     core: Window | None = None,
     where: Window | None = None,
     lossless: bool = True,
+    spread: Float32Array | None = None,
 ) -> Evidence:
     """Put together what the checks look at.
 
@@ -49,6 +50,7 @@ def evidence_of(
     core : the part of `lr` to look at, in LR pixels; the rest is context, whose own edges are not the image's. None: all.
     where : place of that part on the image's SR grid.
     lossless : whether the file keeps every value. Where it does not, a residual is the format's, and only warns.
+    spread : float32 (C, H, W) like `delivered`, the typical error that the model expects, or None.
     """
     from sr_core.trust.verdict import Evidence
 
@@ -70,6 +72,7 @@ def evidence_of(
         projected=restorer.card.projection and lossless,
         operator=restorer.operator,
         where=where,
+        spread=None if spread is None else spread[:, fine_rows, fine_cols],
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sr_core.raster import BoolArray
-from sr_core.trust.consistency import BoundsMeter, MaskMeter, ResidualMeter, guess, saturated_pixels
+from sr_core.trust.consistency import BoundsMeter, MaskMeter, ResidualMeter, saturated_pixels
 from sr_core.trust.verdict import Check, CheckResult, Evidence, limit, skipped
 
 ROUNDING = 1 / math.sqrt(12)  # rms of rounding to a step of 1
@@ -118,7 +118,7 @@ class AddsDetail:
         noise = evidence.step * ROUNDING
         if not mask.any() or not detail > 4 * noise:
             return skipped(self.name, "the image has no fine detail to judge by", required=False)
-        part = guess(evidence.z, evidence.operator, mask)[:, mask].astype(np.float64)
+        part = evidence.guessed[:, mask].astype(np.float64)
         added = math.sqrt(max(0.0, float(np.mean(part**2)) - noise**2)) if np.isfinite(part).all() else math.nan
         return limit(
             self.name, added / detail, unit="", threshold=DETAIL_LIMIT, source="physical", direction="at least", severity="warn",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
@@ -195,6 +196,25 @@ class Evidence:
     def scale(self) -> tuple[int, int]:
         """HR pixels per LR pixel, along rows and columns."""
         return self.z.shape[1] // self.y.shape[1], self.z.shape[2] // self.y.shape[2]
+
+    @cached_property
+    def guessed(self) -> Float32Array:
+        """The part of `z` that the measurement cannot see (`consistency.guess`), computed once: float32 (C, H, W), NaN outside the mask.
+
+        Near the sides of a window it is that of an image which ends there.
+
+        Raises
+        ------
+        TrustError
+            If there is no operator.
+        OperatorError
+            If it cannot be inverted.
+        """
+        from sr_core.trust.consistency import guess
+
+        if self.operator is None:
+            raise TrustError("evidence without an operator", "a known linear degradation", "Ask `consistency.no_split` first.")
+        return guess(self.z, self.operator, self.mask_hr)
 
 
 class Check(Protocol):

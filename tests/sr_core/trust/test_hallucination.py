@@ -11,7 +11,8 @@ import torch
 from sr_core.errors import ShapeError, TrustError
 from sr_core.operators import Operator, make_operator
 from sr_core.trust.consistency import away_from_holes
-from sr_core.trust.hallucination import GuessFigures, disagreement, guess_figures, outside_interval, self_test
+from sr_core.trust.hallucination import GuessFigures, disagreement, guess_figures, outside_interval
+from sr_core.trust.self_test import self_test
 
 X2 = make_operator("bicubic", 2)
 REFUSED = make_operator("gaussian", 2, sigma=1.6)
