@@ -94,7 +94,7 @@ def maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
                  f"How far the truth may lie from the pixel, {shown}. What it is worth, the claim above says.")
         )  # fmt: skip
     guess = region.guess.mean(axis=0)
-    if np.isfinite(guess[region.mask]).any():  # it cannot be told for a degradation that is not inverted
+    if not np.isnan(guess).all():  # it cannot be told for a degradation that is not inverted
         drawn.append(
             _map("guessed part", guess, region.mask, 0, _top(guess, region.mask), GUESSED, unit, region.name,
                  "What the measurement cannot see and the model added (null space of the degradation).")

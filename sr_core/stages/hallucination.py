@@ -16,7 +16,7 @@ from sr_core.raster import BoolArray, Float32Array
 from sr_core.trust.consistency import away_from_holes, guess_reach, no_split
 from sr_core.trust.hallucination import GuessMeter
 from sr_core.trust.limits import fit_limits
-from sr_core.trust.self_test import SMALLEST_LR, TEST_WINDOWS, SelfTestMeter, windows_to_test
+from sr_core.trust.self_test import SMALLEST_LR, SelfTestMeter, windows_to_test
 from sr_core.trust.texture import WARN_SD, OctaveMeter
 from sr_core.trust.verdict import CheckResult, limit, skipped
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENERGY, RATIO, LEAST_RATIO, IMPLAUSIBLE = "guess energy", "guess ratio", "guess ratio, least", "implausible guess"
 OCTAVES, SELF_TEST, CREATED = "octave excess", "LR self-test", "created objects"
+SELF_TESTS = 8  # windows of 128 x 128 LR px, at most: each is a run of the network
 TEXTURE_WINDOWS = 64  # in all: the mean over them is known to an eighth of what one of them deviates
 SAME = math.log(1.5)  # natural logs of ratios: nothing within a factor of 1.5 of clean images is an alarm
 FLOORS = {RATIO: SAME, LEAST_RATIO: SAME, IMPLAUSIBLE: SAME, CREATED: SAME}
@@ -40,7 +41,7 @@ class HallucinationMeter:
     ----------
     restorer : the bundle that made it, in the unit of the image at hand.
     shape : rows and columns of the whole output.
-    windows : how many windows will come; at most 16 places are tried on the measurement, at most 64 windows held against real texture.
+    windows : how many windows will come; at most 8 places are tried on the measurement, at most 64 windows held against real texture.
     """
 
     def __init__(self, restorer: Restorer, shape: tuple[int, int], windows: int = 1) -> None:
@@ -54,7 +55,8 @@ class HallucinationMeter:
         self._absent = {ENERGY: no_split(restorer.operator), OCTAVES: "", SELF_TEST: ""}
         if self._octaves is None:
             self._absent[OCTAVES] = "the calibration knows no texture of real images"
-        self._tried, self._textured = max(1, TEST_WINDOWS // windows), max(1, TEXTURE_WINDOWS // windows)
+        self._tried, self._textured = max(1, SELF_TESTS // windows), max(1, TEXTURE_WINDOWS // windows)
+        self._every, self._taken = -(-windows // SELF_TESTS), 0
 
     @property
     def limits(self) -> Limits | None:
@@ -69,7 +71,9 @@ class HallucinationMeter:
         """Take a window, or the whole image; what it holds of `spread` is what the guess is compared with."""
         self.take_guess(evidence)
         self._take_texture(evidence)
-        self._take_measurement(evidence)
+        if self._taken % self._every == 0:
+            self._take_measurement(evidence)
+        self._taken += 1
 
     def values(self) -> Values:
         """Give the numbers that limits are found for, by check; None where one was not to be had."""
@@ -156,7 +160,7 @@ class HallucinationMeter:
         return limit(
             OCTAVES, worst, unit="residual sd", threshold=WARN_SD, severity="warn", required=False,
             source=f"regression on {min(self._octaves.fit.windows)} windows of training images",
-            sentence=f"{more} fine texture than real images of this kind have, above the measurement's Nyquist frequency, mean of {found.windows} windows",
+            sentence=f"{more} fine texture than real images of this kind have, finer than the measurement ({found.windows} windows)",
         )  # fmt: skip
 
     def _self_test_result(self) -> CheckResult:

@@ -106,9 +106,8 @@ class GuessMeter:
         spread : float32 (C, H, W) or None; where it is NaN there is none.
         corner : row and column of the window in the image, HR px.
         """
-        values = _taken(z, usable).astype(np.float64)
-        if values.shape[1]:
-            self._add_values(values.shape[1], values.mean(axis=1), values.var(axis=1))
+        if usable.any():
+            self._add_values(int(usable.sum()), *_moments(z, usable))
         self._power += _squares(part, inner)
         self._pixels += int(inner.sum())
         if spread is None:
@@ -121,10 +120,10 @@ class GuessMeter:
         self._spread += _squares(spread, within)
         self._known += int(within.sum())
         with np.errstate(invalid="ignore", divide="ignore"):
-            local = np.log(local_rms(part) / (_smoothed(spread, usable & has) + np.float32(self.floor)))
-        local[:, ~within] = -np.inf
-        at = np.unravel_index(int(np.argmax(local)), local.shape)  # NaN counts as the largest
-        largest = float(local[at])
+            local = local_rms(part) / (_smoothed(spread, usable & has) + np.float32(self.floor))
+            local[:, ~within] = -1
+            at = np.unravel_index(int(np.argmax(local)), local.shape)  # NaN counts as the largest
+            largest = float(np.log(local[at]))
         if self._where is None or math.isnan(largest) or largest > self._worst:
             self._worst = largest if not math.isnan(self._worst) else math.nan
             self._where = (int(at[0]), int(at[1]) + corner[0], int(at[2]) + corner[1])
@@ -279,14 +278,30 @@ def beside_a_hole(usable: BoolArray) -> str:
     return "every usable pixel lies beside a hole" if usable.any() else "no pixel is usable"
 
 
-def _taken(image: Float32Array, mask: BoolArray) -> Float32Array:
-    """Give the values of a mask, (C, n)."""
-    return image.reshape(len(image), -1) if mask.all() else image[:, mask]
+def _taken(band: Float32Array, mask: BoolArray) -> Float32Array:
+    """Give the values of a mask: of a full rectangle without a copy."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return band[:0]
+    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    return band[box] if mask[box].all() else band[mask]
 
 
 def _squares(image: Float32Array, mask: BoolArray) -> Float64Array:
     """Give the sum of squares of each band over a mask, float64 (C,)."""
-    return np.array([np.sum(np.square(band, dtype=np.float64)) for band in _taken(image, mask)])
+    return np.array([np.sum(np.square(_taken(band, mask)), dtype=np.float64) for band in image])
+
+
+def _moments(image: Float32Array, mask: BoolArray) -> tuple[Float64Array, Float64Array]:
+    """Give mean and variance of each band over a mask, float64 (C,); the variance of a constant band is 0."""
+    found = []
+    for band in image:
+        values = _taken(band, mask)
+        centre = np.float32(values.mean(dtype=np.float64))
+        away = values - centre
+        shift = away.mean(dtype=np.float64)
+        found.append((centre + shift, max(np.square(away).mean(dtype=np.float64) - shift**2, 0.0) if np.isfinite(shift) else np.nan))
+    return np.array([f[0] for f in found]), np.array([f[1] for f in found])
 
 
 def _smoothed(image: Float32Array, mask: BoolArray) -> Float32Array:
