@@ -50,10 +50,10 @@ class HallucinationMeter:
         self._reference = None if calibration is None else calibration.reference
         self._floor = 0.0 if calibration is None else calibration.floor * restorer.unit_size
         self._guess: GuessMeter | None = None
-        self._octaves = OctaveMeter(self._fit) if self._fit is not None else None
+        self._octaves: list[OctaveMeter] = []  # one for all bands, or, of a model that works band by band, one a band
         self._self_test = SelfTestMeter()
         self._absent = {ENERGY: no_split(restorer.operator), OCTAVES: "", SELF_TEST: ""}
-        if self._octaves is None:
+        if self._fit is None:
             self._absent[OCTAVES] = "the calibration knows no texture of real images"
         self._tried, self._textured = max(1, SELF_TESTS // windows), max(1, TEXTURE_WINDOWS // windows)
         self._every, self._taken = -(-windows // SELF_TESTS), 0
@@ -105,18 +105,26 @@ class HallucinationMeter:
         self._guess.update(evidence.z, evidence.guessed, evidence.mask_hr, inner, evidence.spread, corner)
 
     def _take_texture(self, evidence: Evidence) -> None:
-        if self._octaves is None:
+        fit, bands = self._fit, len(evidence.z)
+        if fit is None:
             return
-        fit, size = self._octaves.fit, np.float32(self._restorer.unit_size)
-        if len(evidence.z) != len(fit.slope) or evidence.scale != fit.scale:
-            self._absent[OCTAVES] = f"it was fitted on {len(fit.slope)} bands at x{fit.scale[0]}, and the image has {len(evidence.z)}"
-        elif min(evidence.z.shape[1:]) >= fit.side:
-            self._octaves.update(evidence.z / size, evidence.y / size, evidence.mask_lr, self._textured)
+        bandwise = self._restorer.card.descriptor.bandwise
+        if len(fit.slope) != (1 if bandwise else bands) or evidence.scale != fit.scale:
+            self._absent[OCTAVES] = f"it was fitted on {len(fit.slope)} bands at x{fit.scale[0]}, and the image has {bands}"
+            return
+        if min(evidence.z.shape[1:]) < fit.side:
+            return
+        if not self._octaves:
+            self._octaves = [OctaveMeter(fit) for _ in range(bands if bandwise else 1)]
+        size = np.float32(self._restorer.unit_size)
+        parts = [slice(b, b + 1) for b in range(bands)] if bandwise else [slice(None)]
+        for meter, part in zip(self._octaves, parts, strict=True):
+            meter.update(evidence.z[part] / size, evidence.y[part] / size, evidence.mask_lr, self._textured)
 
     def _take_measurement(self, evidence: Evidence) -> None:
         restorer = self._restorer
         sizes = zip(evidence.y.shape[1:], restorer.operator.scale, strict=True)
-        if not all(n // s >= SMALLEST_LR * s for n, s in sizes):
+        if not all(n // s >= SMALLEST_LR for n, s in sizes):
             return
 
         def upscale(coarse: Float32Array) -> Float32Array:
@@ -148,19 +156,21 @@ class HallucinationMeter:
         return (energy, *(bounded(name, values[name], self.limits, words[name]) for name in words))
 
     def _texture_result(self) -> CheckResult:
-        if self._octaves is None or self._absent[OCTAVES]:
+        if self._fit is None or self._absent[OCTAVES]:
             return skipped(OCTAVES, self._absent[OCTAVES], required=False)
-        found = self._octaves.excess()
-        if found.deviations is None:
-            return skipped(OCTAVES, found.absent, required=False)
+        found = [meter.excess().deviations for meter in self._octaves]
         # Octaves below the measurement's Nyquist frequency are no guess: what is wrong there shows in the residual.
-        unseen = math.ceil(math.log2(max(self._octaves.fit.scale)))
-        worst = max((d for row in found.deviations for d in row[:unseen]), key=_worth)
+        unseen = math.ceil(math.log2(max(self._fit.scale)))
+        deviations = [d for bands in found if bands is not None for band in bands for d in band[:unseen]]
+        if not deviations:
+            return skipped(OCTAVES, f"no window of {self._fit.side} x {self._fit.side} px is free of holes", required=False)
+        worst = max(deviations, key=_worth)
         more = "no more" if worst <= WARN_SD else "more"
+        windows = max(meter.windows for meter in self._octaves)
         return limit(
             OCTAVES, worst, unit="residual sd", threshold=WARN_SD, severity="warn", required=False,
-            source=f"regression on {min(self._octaves.fit.windows)} windows of training images",
-            sentence=f"{more} fine texture than real images of this kind have, finer than the measurement ({found.windows} windows)",
+            source=f"regression on {min(self._fit.windows)} windows of training images",
+            sentence=f"{more} fine texture than real images of this kind have, finer than the measurement ({windows} windows)",
         )  # fmt: skip
 
     def _self_test_result(self) -> CheckResult:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sr_core.trust.texture import OctaveFit
 
 TEXTURE_WINDOWS = 256  # of training HR, about
+TextureWindow = tuple[Float32Array, Float32Array, None]  # HR and LR, without holes
 TEXTURE_SIDES = (SIDE, SIDE // 2, SIDE // 4)  # HR px
 
 
@@ -90,11 +91,19 @@ def texture_of(domain: Domain, manifest: Manifest, restorer: Restorer, log: Log)
     reason = ""
     for side in _sides(restorer.operator.scale):
         try:
-            return fit_octaves(_training_windows(domain, manifest, restorer.operator, side), side)
+            windows = _training_windows(domain, manifest, restorer.operator, side)
+            return fit_octaves(_band_by_band(windows) if restorer.card.descriptor.bandwise else windows, side)
         except TrustError as error:
             reason = error.given
     log.say(f"calibrate: what texture real images have is not learned: {reason}")
     return None
+
+
+def _band_by_band(windows: Iterator[TextureWindow]) -> Iterator[TextureWindow]:
+    """Give each band by itself: a model that works band by band may have learned from images of several numbers of bands."""
+    for hr, lr, mask in windows:
+        for band in range(len(hr)):
+            yield hr[band : band + 1], lr[band : band + 1], mask
 
 
 def _sides(scale: tuple[int, int]) -> list[int]:
@@ -104,9 +113,7 @@ def _sides(scale: tuple[int, int]) -> list[int]:
     return sorted({max(least, side // step * step) for side in TEXTURE_SIDES}, reverse=True)
 
 
-def _training_windows(
-    domain: Domain, manifest: Manifest, operator: Operator, side: int
-) -> Iterator[tuple[Float32Array, Float32Array, None]]:  # fmt: skip
+def _training_windows(domain: Domain, manifest: Manifest, operator: Operator, side: int) -> Iterator[TextureWindow]:
     """Give HR windows without holes and their measurements, evenly spread over the training regions, as images of their own."""
     regions = spread_evenly(list(manifest.split.train), TEXTURE_WINDOWS)
     each = -(-TEXTURE_WINDOWS // max(1, len(regions)))
