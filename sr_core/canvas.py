@@ -185,6 +185,12 @@ class Canvas:
         array: Stored = np.memmap(self._file(name), kind, "r", shape=(rows, *shape[1:]))
         return array.transpose(1, 0, 2)
 
+    def half_width(self, window: Window) -> Stored | None:
+        """Give the stored half-widths of a window of the SR grid, (bands, h, w); None where none are kept."""
+        if self.layout.half_width is None:
+            return None
+        return np.ascontiguousarray(self.read(HALF_WIDTH)[(slice(None), *window.slices())])
+
     def mask(self, window: Window) -> BoolArray:
         """Give the usable pixels of a window of the SR grid."""
         rows, cols = window.slices()

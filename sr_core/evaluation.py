@@ -13,6 +13,7 @@ from sr_core.metrics.resolution import octave_distance
 from sr_core.recipe import Purpose
 from sr_core.records import Digest, Record, Region
 from sr_core.trust.held import Held
+from sr_core.trust.invention import Invention
 from sr_core.trust.verdict import CheckResult, Claim, Outcome, Status, Verdict
 
 Method = Literal["bicubic", "projected bicubic", "linear filter", "model", "champion", "pixel champion", "parent"]
@@ -45,7 +46,8 @@ class RegionScore(Record):
     `coverage` and `mean_width` (full width, physical unit) are None where there is no interval. `lr_psnr_db` is the
     consistency of the model's output, `bicubic_lr_psnr_db` that of plain bicubic; residuals in the physical unit. `held` are the errors
     in units of what the spread lets expect, `champion_width` is the mean full width of the champion's interval here; None where there is
-    no calibration, no champion with an interval, or an earlier version measured it not.
+    no calibration, no champion with an interval, or an earlier version measured it not. `invention` is what the image invents and leaves
+    out; None in evaluations from before it was measured.
     """
 
     region: Region
@@ -60,6 +62,7 @@ class RegionScore(Record):
     verdict: Verdict
     held: Held | None = Field(default=None, exclude_if=lambda held: held is None)
     champion_width: float | None = Field(default=None, exclude_if=lambda width: width is None)
+    invention: Invention | None = None
 
     def score(self, method: Method) -> MethodScore | None:
         """Give the score of a method, or None where it was not run."""

@@ -383,6 +383,9 @@ class SceneWriter(Protocol):
     def reread(self, window: Window) -> Raster:
         """Give back, through the file's own rounding, what was written at a window of the SR grid."""
 
+    def reread_half_width(self, window: Window) -> Float32Array | None:
+        """Give back the half-widths at a window of the SR grid, as stored: float32 (C, h, w), NaN: no claim; None: they are not kept."""
+
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Make the files from the canvas, attach the verdict and publish everything at its final path."""
 

@@ -245,6 +245,10 @@ class PictureWriter:
         there = replace(self._picture, pixels=pixels, alpha=alpha)
         return _stored(there, Window(0, 0, window.height, window.width), self.encoding).raster()
 
+    def reread_half_width(self, window: Window) -> Float32Array | None:
+        """Give back the half-widths at a window, as stored (see `SceneWriter.reread_half_width`)."""
+        return self.canvas.half_width(window)
+
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Encode everything and publish it; the verdict receives the sha256 of the files.
 

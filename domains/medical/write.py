@@ -101,6 +101,10 @@ class DicomWriter:
         pixels = self.encoding.decode(self.canvas.read(STORED)[(slice(None), *window.slices())])
         return Raster(pixels, self.canvas.mask(window), self.like.bands, self.like.unit, self.encoding.valid_range)
 
+    def reread_half_width(self, window: Window) -> Float32Array | None:
+        """Give back the half-widths at a window, as stored (see `SceneWriter.reread_half_width`)."""
+        return self.canvas.half_width(window)
+
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Write the files and publish them, the image last; the verdict receives their sha256.
 

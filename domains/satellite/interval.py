@@ -52,3 +52,10 @@ def half_width_rows(encoding: Encoding, half_width: Float32Array, mask: BoolArra
             codes = np.ceil(np.where(claimed, values, 0.0).astype(np.float64) / encoding.scale - 1e-3)
             out[...] = np.where(claimed & (codes < NO_CLAIM), codes, NO_CLAIM)
     return rows, claims
+
+
+def half_widths(encoding: Encoding, stored: npt.NDArray[Any]) -> Float32Array:
+    """Give the half-widths of stored codes: float32 of the same shape, physical unit, NaN where there is no claim."""
+    if not encoding.is_integer:
+        return np.asarray(stored, np.float32)
+    return np.where(stored == NO_CLAIM, np.float32(np.nan), stored * np.float32(encoding.scale))

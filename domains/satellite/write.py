@@ -14,7 +14,7 @@ from domains.common.geometry import finer_transform
 from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, lasting_tags
 from domains.satellite.cog import Flat, copy_as_cog, create_template, put_together
 from domains.satellite.header import gdal_settings, open_tiff, quiet, read_header
-from domains.satellite.interval import NO_CLAIM, half_width_rows, interval_encoding
+from domains.satellite.interval import NO_CLAIM, half_width_rows, half_widths, interval_encoding
 from domains.satellite.read import measured
 from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows
 from sr_core.delivery import Delivery
@@ -127,6 +127,11 @@ class CogWriter:
         if header.dataset_mask:
             usable &= self.canvas.mask(window)
         return Raster(self.encoding.decode(stored[:channels]), usable, header.bands, header.unit, self.encoding.valid_range)
+
+    def reread_half_width(self, window: Window) -> Float32Array | None:
+        """Give back the half-widths at a window, as stored (see `SceneWriter.reread_half_width`)."""
+        stored = self.canvas.half_width(window)
+        return None if stored is None else half_widths(self.interval_encoding, stored)
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         """Make valid COGs from the canvas, with the verdict in them, and publish them; the verdict receives their sha256.

@@ -25,7 +25,7 @@ class RegionPictures:
     bicubic, sr, hr : float32 (C, H, W), same unit; H and W are multiples of h and w.
     half_width : float32 (C, H, W) or None where there is no interval.
     residual : float32 (C, h, w), y - A z.
-    guess : float32 (C, H, W), size of the part that the measurement cannot see (`trust.consistency.guess_map`).
+    guess : float32 (C, H, W), size of the part that the measurement cannot see (`trust.consistency.guess_map`); NaN: it cannot be told.
     mask : bool (H, W), True = valid.
     """
 

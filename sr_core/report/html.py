@@ -11,6 +11,7 @@ from sr_core.errors import OutputError
 from sr_core.report.charts import gains, signed
 from sr_core.report.content import RegionPictures, ReportContent
 from sr_core.report.interval import interval_part
+from sr_core.report.invention import invention_table
 from sr_core.report.pictures import Map, Picture, composite_bands, error_maps, four_pictures, number, trust_maps, worst_crop
 from sr_core.report.tables import (
     check_rows,
@@ -116,7 +117,7 @@ def render(content: ReportContent, side: int) -> str:
         phases=phase_charts(content.curve), guard=guard_sentence(card, content.curve),
         protocol=evaluation.protocol.describe(), model=_model_words(content),
         has_interval=bool(known_coverage(evaluation)), interval=interval_part(evaluation, content.calibration),
-        promised=percent(1 - evaluation.claim.alpha),
+        invention=invention_table(evaluation), promised=percent(1 - evaluation.claim.alpha),
     )  # fmt: skip
 
 

@@ -108,9 +108,12 @@ def trust_maps(region: RegionPictures, unit: str) -> tuple[Map, ...]:
                  f"How far the truth may lie from the pixel, {_shown(region)}. What it is worth, the claim above says.")
         )  # fmt: skip
     guess = region.guess.mean(axis=0)
+    if not np.isnan(guess).all():  # it cannot be told for a degradation that is not inverted
+        drawn.append(
+            _map("guessed part", guess, region.mask, 0, _top(guess, region.mask), GUESSED, unit, region.name,
+                 "What the measurement cannot see and the model added (null space of the degradation).")
+        )  # fmt: skip
     drawn += [
-        _map("guessed part", guess, region.mask, 0, _top(guess, region.mask), GUESSED, unit, region.name,
-             "What the measurement cannot see and the model added (null space of the degradation)."),
         _map("residual y − A z", strongest, mask_lr, -reach, reach, DIVERGING, unit, region.name,
              "What is left when the image is degraded again, on the LR grid, the strongest band."),
     ]  # fmt: skip

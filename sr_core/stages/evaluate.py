@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ from sr_core.raster import Float32Array, Raster
 from sr_core.recipe import Recipe
 from sr_core.records import CalibrationRef, Digest, EvaluationRef, Manifest, ManifestRef, Region
 from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, reference_for, residual_of, run_checks
+from sr_core.stages.hallucination import HallucinationMeter
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.invention import PLANTED_REGIONS, invention_checks, invention_of
 from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
+from sr_core.trust.hallucination import spread_evenly
 from sr_core.trust.held import Held, measure_held
 from sr_core.trust.precision import Limits
 from sr_core.workspace import Workspace, folder_sha256
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from sr_core.metrics.protocol import Protocol
     from sr_core.networks import SRNet
     from sr_core.stages.restore import Restored, Restorer
+    from sr_core.trust.hallucination import Disagreement
 
 VERSION = 3
 EVALUATION = "evaluation.json"
@@ -119,12 +124,13 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
     formats = format_to_choose(restorer.device)
     meter = PrecisionMeter(restorer.bundle.folder, formats, restorer.device) if formats else None
     gated = in_turn(regions)
+    planted = spread_evenly(list(regions), PLANTED_REGIONS)
     (folder / PICTURES).mkdir(exist_ok=True)
     scores: list[RegionScore] = []
     for done, region in enumerate(regions):
         log.progress("evaluating", done, len(regions))
         measured = _Measured.of(read_pair(domain, manifest, region, restorer.operator), restorer, linear, rivals)
-        scores.append(measured.score(domain, region, restorer, protocol))
+        scores.append(measured.score(domain, region, restorer, rivals, protocol, plant=region in planted))
         measured.save(folder / PICTURES / f"{region.name}.npz", restorer)
         if meter is not None and region in gated:
             meter.add(region, measured.pair, {restorer.precision: measured.restored.sr})
@@ -202,6 +208,7 @@ class _Measured:
     images: dict[Method, Float32Array]
     restored: Restored
     champion_width: float | None
+    theirs: Mapping[Method, Restored]
 
     @classmethod
     def of(cls, pair: Pair, restorer: Restorer, linear: SRNet, rivals: Mapping[Method, Restorer]) -> _Measured:
@@ -210,19 +217,22 @@ class _Measured:
         restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
         images: dict[Method, Float32Array] = {
             "bicubic": plain_bicubic(pair.lr, restorer.scale),
-            "projected bicubic": restorer.project(plain_bicubic(pair.lr, restorer.scale), pair.lr.pixels, pair.lr.mask),
         }
+        if restorer.operator.invertible:
+            images["projected bicubic"] = restorer.project(images["bicubic"], pair.lr.pixels, pair.lr.mask)
         images["linear filter"] = restorer.base_of(linear, pair.lr.pixels, pair.lr.mask)
         images["model"] = restored.sr
-        others = {name: rival.restore(pair.lr.pixels, pair.lr.mask) for name, rival in rivals.items()}
-        images |= {name: other.sr for name, other in others.items()}
+        theirs = {name: rival.restore(pair.lr.pixels, pair.lr.mask) for name, rival in rivals.items()}
+        images |= {name: made.sr for name, made in theirs.items()}
         written = {name: pair.encoding.decode(pair.encoding.encode(image)) for name, image in images.items()}
         width: float | None = None
-        if (beaten := others.get("champion")) is not None and rivals["champion"].calibration is not None:
+        if (beaten := theirs.get("champion")) is not None and rivals["champion"].calibration is not None:
             width = mean_width(written["champion"], beaten.half_width, pair.hr.valid_range, pair.hr.mask)
-        return cls(pair, written, restored, width)
+        return cls(pair, written, restored, width, theirs)
 
-    def score(self, domain: Domain, region: Region, restorer: Restorer, protocol: Protocol) -> RegionScore:
+    def score(
+        self, domain: Domain, region: Region, restorer: Restorer, rivals: Mapping[Method, Restorer], protocol: Protocol, *, plant: bool
+    ) -> RegionScore:
         from sr_core.bundle import software
         from sr_core.metrics import lr_psnr
         from sr_core.trust.checks import coverage_check
@@ -231,13 +241,18 @@ class _Measured:
 
         hr, mask, delivered = self.pair.hr.pixels, self.pair.hr.mask, self.images["model"]
         half = None if restorer.calibration is None else self.restored.half_width
-        evidence = evidence_of(restorer, self.pair.lr, delivered, half, self.pair.encoding.step)
+        evidence = evidence_of(restorer, self.pair.lr, delivered, half, self.pair.encoding.step, spread=self.restored.spread)
         held = None if half is None else coverage(hr, delivered, half, mask)
         largest = None if half is None else largest_errors_held(hr, delivered, half, mask)
         claim = restorer.claim(domain.group_kind)
         checks = run_checks(domain, evidence, reference_for(restorer))
         if held is not None:
             checks = (*checks, coverage_check(held, claim.alpha, largest_held=largest))
+        guessed = HallucinationMeter(restorer, (hr.shape[1], hr.shape[2]))
+        guessed.take(evidence)
+        style, style_alpha = self._disagreement(rivals)
+        invention = invention_of(restorer, self.pair, delivered, self.images["bicubic"], half, plant=plant, disagreement=style)
+        checks = (*checks, *guessed.results(), *invention_checks(invention, guessed.limits, style_alpha))
         verdict = judge(
             claim, checks, cautions=restorer.cautions, invisible_size_px=restorer.invisible_size_px,
             covered_share=covered_share(half, mask), software=software(),
@@ -257,6 +272,7 @@ class _Measured:
             verdict=verdict,
             held=self._held(restorer),
             champion_width=self.champion_width,
+            invention=invention,
         )
 
     def _held(self, restorer: Restorer) -> Held | None:
@@ -265,9 +281,20 @@ class _Measured:
         error = np.abs(self.pair.hr.pixels - self.images["model"])
         return measure_held(error, self.restored.spread, self.pair.hr.mask, restorer.calibration)
 
+    def _disagreement(self, rivals: Mapping[Method, Restorer]) -> tuple[Disagreement | None, float]:
+        """Hold the model against the pixel champion's interval, where there is one; give that interval's alpha, too."""
+        from sr_core.trust.hallucination import disagreement
+
+        rival = rivals.get("pixel champion")
+        if rival is None or rival.calibration is None:
+            return None, math.nan
+        half_width = self.theirs["pixel champion"].half_width
+        images = self.images["model"], self.images["pixel champion"]
+        return disagreement(*images, half_width, self.pair.hr.mask), rival.calibration.alpha
+
     def save(self, path: Path, restorer: Restorer) -> None:
         """Keep the images for the report: float32, physical unit."""
-        from sr_core.trust.consistency import guess_map
+        from sr_core.trust.consistency import guess_map, no_split
 
         delivered = self.images["model"]
         mask_hr = enlarge_mask(self.pair.lr.mask, restorer.operator.scale)
@@ -280,7 +307,7 @@ class _Measured:
             sr=delivered,
             half_width=self.restored.half_width,
             residual=residual_of(restorer.operator, self.pair.lr, delivered, mask_hr),
-            guess=guess_map(delivered, restorer.operator, mask_hr),
+            guess=np.full_like(delivered, np.nan) if no_split(restorer.operator) else guess_map(delivered, restorer.operator, mask_hr),
         )
 
 

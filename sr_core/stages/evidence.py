@@ -61,6 +61,7 @@ def evidence_of(
     where: Window | None = None,
     lossless: bool = True,
     grid: Grid | None = None,
+    spread: Float32Array | None = None,
 ) -> Evidence:
     """Put together what the checks look at.
 
@@ -75,6 +76,7 @@ def evidence_of(
     where : place of that part on the image's SR grid.
     lossless : whether the file keeps every value. Where it does not, a residual is the format's, and only warns.
     grid : of the whole image.
+    spread : float32 (C, H, W) like `delivered`, the typical error that the model expects, or None.
     """
     from sr_core.trust.checks.seams import lines_inside
     from sr_core.trust.verdict import Evidence
@@ -105,6 +107,7 @@ def evidence_of(
         transform_lr=known.transform_lr,
         transform_hr=known.transform_hr,
         around=_around(restorer, lr, delivered, mask, window, step) if core is not None else None,
+        spread=None if spread is None else spread[:, fine_rows, fine_cols],
     )
 
 

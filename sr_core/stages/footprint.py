@@ -27,7 +27,7 @@ PREDICTED = 8  # bytes a SR value: mean and spread, float32
 DELIVERED = 8  # bytes a SR value of a finished band: image and half-width, float32
 PROJECTED = 34  # bytes a SR value of the one channel that is projected: float32 on the way, then its residual in float64
 ENCODED = 5  # bytes a SR value that the writer adds to a band: stored image and half-width, the mask
-CHECKING = 64  # bytes a SR value of a window that is checked: float64 images, their residuals, the bicubic beside them
+CHECKING = 76  # bytes a SR value of a window that is checked: float64 images, their residuals; bicubic, guess and spread beside them
 HOLES = 1.15  # what the process holds over what is in use: freed blocks between others; measured
 
 

@@ -23,6 +23,8 @@ from sr_core.records import Record
 from sr_core.stages.bands import restore_bands
 from sr_core.stages.evidence import evidence_of, run_checks
 from sr_core.stages.footprint import band_work
+from sr_core.stages.hallucination import HallucinationMeter
+from sr_core.stages.overall import CHECKED
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
@@ -124,7 +126,9 @@ def _checking_pace(domain: Domain, scene: Scene, restorer: Restorer, side: int) 
         return CHECKING_S, CHECKING_S
     delivered = raster.pixels.repeat(restorer.scale, axis=1).repeat(restorer.scale, axis=2)
     began = time.perf_counter(), time.process_time()
-    run_checks(domain, evidence_of(restorer, raster, delivered, None, scene.encoding.step))
+    evidence = evidence_of(restorer, raster, delivered, None, scene.encoding.step, spread=np.ones_like(delivered))
+    run_checks(domain, evidence)
+    HallucinationMeter(restorer, (0, 0), CHECKED).take(evidence)
     values = raster.pixels.size
     return (time.perf_counter() - began[0]) / values, (time.process_time() - began[1]) / values
 

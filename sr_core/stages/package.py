@@ -125,6 +125,7 @@ def _pictures(ref: EvaluationRef, evaluation: Evaluation) -> tuple[RegionPicture
 
 def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate: PrecisionGate | None = None) -> str:
     """Write the model card (Markdown): what it is, what it was measured at, what may be claimed, what it must not be used for."""
+    from sr_core.report.invention import invention_sentences
     from sr_core.report.tables import ratio
 
     rows = "\n".join(
@@ -136,6 +137,7 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
     credits_ = "\n".join(f"- {credit}" for credit in card.credits) or "- none stated"
     cautions = f"\n\n{MADE_UP}" if card.perceptual else ""
     formats = " ".join(gate.says()) if gate is not None else "No other number format than float32 was measured."
+    invented = "\n\n" + " ".join(said) if (said := invention_sentences(evaluation)) else ""
     d = card.descriptor
     return f"""# {evaluation.domain}, x{evaluation.scale}: {d.family}
 
@@ -156,7 +158,7 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
 |---|---|---|---|
 {rows}
 
-{formats}
+{formats}{invented}
 
 ## What may be claimed
 

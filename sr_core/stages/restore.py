@@ -241,6 +241,13 @@ class Restorer:
         size = np.float32(self.unit_size)
         return self.calibration.half_width(spread / size) * size
 
+    def spread_under(self, half_width: Float32Array) -> Float32Array | None:
+        """Give the spread that a half-width was made of, in the unit of the image at hand; None where there is no interval."""
+        if self.calibration is None or np.isnan(half_width).all():
+            return None
+        size = np.float32(self.unit_size)
+        return self.calibration.spread(half_width / size) * size
+
     def delivered(
         self, mean: Float32Array, filled: Float32Array, operator: Operator, valid_range: tuple[float, float] | None = None
     ) -> Float32Array:

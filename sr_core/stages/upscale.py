@@ -19,6 +19,7 @@ from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
 from sr_core.stages.bands import Band, bands_of, restore_bands, seams_of
 from sr_core.stages.evidence import Grid, evidence_of, reference_for, run_checks, worst_of
+from sr_core.stages.hallucination import HallucinationMeter
 from sr_core.stages.kernel import kernel_check
 from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
 from sr_core.stages.plan import gives_interval, make_plan
@@ -201,25 +202,33 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         raise InputError(f"{source.path.name} has no valid pixel", "an image with valid pixels", "Look at its nodata value and mask.")
     grid = Grid.of(scene, writer, *seams_of(restorer, scene))
     results: list[tuple[CheckResult, ...]] = []
+    invented = HallucinationMeter(restorer, (height * restorer.scale, width * restorer.scale), len(places))
     for done, chosen_window in enumerate(places):
         log.progress("checking the written file", done, len(places))
         window = chosen_window.grown(BEYOND, height, width)
         around = window.grown(restorer.margin, height, width)
         lr = scene.read(around)
         written = writer.reread(around.scaled(restorer.scale))
+        half_width = writer.reread_half_width(around.scaled(restorer.scale))
         evidence = evidence_of(
             restorer, lr, written.pixels, None, scene.encoding.step, mask_hr=written.mask,
             core=window.inside(around), where=window.scaled(restorer.scale),
-            lossless=writer.lossless, grid=grid,
+            lossless=writer.lossless, grid=grid, spread=None if half_width is None else restorer.spread_under(half_width),
         )  # fmt: skip
         results.append(run_checks(domain, evidence, reference_for(restorer), len(places)))
+        invented.take(evidence)
     log.progress("checking the written file", len(places), len(places))
     clipped = writer.canvas.clipped
     if clipped:
         log.say(f"upscale: {clipped} values of {source.path.name} lay beyond what the file can hold and were cut to its range")
     return judge(
         restorer.claim(domain.group_kind),
-        (*worst_of(results), kernel_check(scene, places, restorer), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
+        (
+            *worst_of(results),
+            *invented.results(),
+            kernel_check(scene, places, restorer),
+            *overall_figures(notes, clipped, scene.encoding.step, scene.unit),
+        ),
         cautions=restorer.cautions,
         invisible_size_px=restorer.invisible_size_px,
         covered_share=1.0 if gives_interval(restorer) else 0.0,

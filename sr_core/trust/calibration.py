@@ -121,6 +121,12 @@ class Calibration(Record):
             return np.full(spread.shape, np.nan, np.float32)
         return (self.multiplier * (spread.astype(np.float64) + self.floor)).astype(np.float32)
 
+    def spread(self, half_width: Float32Array) -> Float32Array:
+        """Give the spread that a half-width was made of, at least 0 (rounding may leave less than the floor); NaN where there is none."""
+        if self.multiplier is None:
+            return np.full(half_width.shape, np.nan, np.float32)
+        return np.asarray(np.maximum(half_width / np.float32(self.multiplier) - np.float32(self.floor), 0), np.float32)
+
     def claim(self, reason: str = "") -> Claim:
         """Give the claim; a `reason` why it does not hold for the image at hand lowers it to none."""
         if not reason and self.n >= 2 and self.multiplier is None:

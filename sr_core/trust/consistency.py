@@ -238,16 +238,21 @@ def guess_map(z: Float32Array, operator: Operator, mask: BoolArray | None = None
 
 def local_rms(part: Float32Array) -> Float32Array:
     """Give the root of G * part^2 with a Gaussian of 1 HR px: float32 (C, H, W), NaN where `part` is; the mean runs over the rest."""
-    from scipy.ndimage import gaussian_filter
-
-    values = part.astype(np.float64)
-    valid = np.isfinite(values)
-    sigma = (0.0, GUESS_SIGMA, GUESS_SIGMA)
-    weight = gaussian_filter(valid.astype(np.float64), sigma)
-    energy = gaussian_filter(np.where(valid, values, 0.0) ** 2, sigma)
+    valid = np.isfinite(part)
+    if valid.all():
+        return np.sqrt(np.maximum(blurred(np.square(part), GUESS_SIGMA), 0))
+    weight = blurred(valid.astype(np.float32), GUESS_SIGMA)
+    energy = blurred(np.square(np.where(valid, part, np.float32(0))), GUESS_SIGMA)
     with np.errstate(invalid="ignore", divide="ignore"):
         local = np.sqrt(np.maximum(energy / weight, 0.0))  # a filter may leave -1e-18: its root would be NaN
     return np.where(valid, local, np.nan).astype(np.float32)
+
+
+def blurred(image: Float32Array, sigma: float) -> Float32Array:
+    """Give each band's Gaussian mean, sums in float64: float32 (C, H, W); sides are mirrored."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(image, (0.0, sigma, sigma)), np.float32)
 
 
 def no_split(operator: Operator | None) -> str:
@@ -271,9 +276,15 @@ def away_from_holes(mask: BoolArray, operator: Operator) -> BoolArray:
 
     if mask.all() or not operator.windowed:
         return mask
-    halo = operator.pinv_halo(HOLE_TOLERANCE)
-    sides = tuple(2 * (halo * s + (operator.support if s > 1 else 0)) + 1 if s > 1 else 1 for s in operator.scale)
+    sides = tuple(2 * reach + 1 for reach in guess_reach(operator))
     return np.asarray(minimum_filter(mask, sides, mode="nearest"), np.bool_)
+
+
+def guess_reach(operator: Operator) -> tuple[int, int]:
+    """Give how far, in rows and columns (HR px), the guessed part depends on what lies around by more than a hundredth."""
+    halo = operator.pinv_halo(HOLE_TOLERANCE)
+    rows, cols = (halo * s + operator.support if s > 1 else 0 for s in operator.scale)
+    return rows, cols
 
 
 def smallest_vouched_size(operator: Operator, unseen: float = 0.10) -> float | None:

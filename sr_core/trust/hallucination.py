@@ -1,33 +1,32 @@
-"""What an output invents, measured without the truth: the guessed part, where it is implausible, disagreement, and a test on the LR image.
+"""What an output invents, measured without the truth: the guessed part, where it is implausible, and disagreement.
 
 Images are float32 (C, H, W) in one physical unit; masks are bool (H, W), True = usable, or None for all. A figure that cannot be had
-is None, and the record's `absent` says why in words. The texture by octaves is in `texture`; what needs the truth is in
-`hallucination_truth` and `planted`.
+is None, and the record's `absent` says why in words. The texture by octaves is in `texture`, the test on the LR image in `self_test`;
+what needs the truth is in `hallucination_truth` and `planted`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from sr_core.errors import ShapeError, TrustError
+from sr_core.errors import ShapeError
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Record
-from sr_core.trust.consistency import away_from_holes, guess, local_rms, no_split
+from sr_core.trust.consistency import away_from_holes, blurred, guess, local_rms, no_split
 
 if TYPE_CHECKING:
     from sr_core.operators import Operator
 
 Item = TypeVar("Item")
+Float64Array = npt.NDArray[np.float64]
 Upscale = Callable[[Float32Array], Float32Array]  # float32 (C, h, w) to (C, s h, s w), one unit
 SPREAD_SIGMA = 2.0  # HR px: what is expected to be wrong is smoothed more than the guess, so that one odd pixel does not explain itself
-TEST_WINDOWS, TEST_SIDE = 16, 128
-SMALLEST_LR = 8  # LR pixels a side of what the coarser scale leaves: less is all border
-SHAVE = 2  # coarse pixels left out along each side of a tested window: there both methods see a mirror
 
 
 class GuessFigures(Record):
@@ -63,34 +62,96 @@ class Disagreement(Record):
     values: int
 
 
-class SelfTest(Record):
-    """An upscaler tried on the measurement itself: y is degraded once more, upscaled, and held against y.
+@dataclass
+class GuessMeter:
+    """Takes the guessed part of an image window by window; what comes out is that of all of them together.
 
     Attributes
     ----------
-    rms, bicubic_rms : error of the upscaler and of plain bicubic, unit of y, over all bands and windows. None: absent.
-    gain_db : 20 log10(bicubic_rms / rms); 0 where both are without error.
-    windows : how many were tried.
-    absent : why there are no figures; "" where there are.
+    bands : number of bands.
+    floor : see `guess_figures`.
     """
 
-    rms: float | None = None
-    bicubic_rms: float | None = None
-    gain_db: float | None = None
-    windows: int = 0
-    absent: str = ""
+    bands: int
+    floor: float = 0.0
+    _power: Float64Array = field(init=False)  # sums of d^2, of those beside a spread, and of spread^2, a band each
+    _beside: Float64Array = field(init=False)
+    _spread: Float64Array = field(init=False)
+    _mean: Float64Array = field(init=False)
+    _away: Float64Array = field(init=False)  # sum of (z - mean)^2
+    _values: int = 0
+    _pixels: int = 0
+    _known: int = 0
+    _worst: float = -math.inf
+    _where: tuple[int, int, int] | None = None
 
-    @property
-    def warns(self) -> bool:
-        """Whether the upscaler is worse than bicubic (a gain that is not a number counts as worse)."""
-        return self.gain_db is not None and not self.gain_db >= 0
+    def __post_init__(self) -> None:
+        self._power, self._beside, self._spread, self._mean, self._away = (np.zeros(self.bands) for _ in range(5))
 
-    def says(self) -> str:
-        """Give the outcome in one sentence."""
-        if self.gain_db is None:
-            return f"Not tested on the measurement itself: {self.absent}."
-        how = "worse" if self.warns else "no worse" if self.gain_db == 0 else "better"
-        return f"One scale coarser the network is {how} than bicubic on this image ({self.gain_db:+.2f} dB, {self.windows} windows)."
+    def update(
+        self,
+        z: Float32Array,
+        part: Float32Array,
+        usable: BoolArray,
+        inner: BoolArray,
+        spread: Float32Array | None = None,
+        corner: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Take a window.
+
+        Parameters
+        ----------
+        z, part : float32 (C, H, W), image and its guessed part (`consistency.guess`).
+        usable, inner : bool (H, W), usable pixels, and those of them where the guessed part is looked at (`away_from_holes`).
+        spread : float32 (C, H, W) or None; where it is NaN there is none.
+        corner : row and column of the window in the image, HR px.
+        """
+        if usable.any():
+            self._add_values(int(usable.sum()), *_moments(z, usable))
+        self._power += _squares(part, inner)
+        self._pixels += int(inner.sum())
+        if spread is None:
+            return
+        has = ~np.isnan(spread).any(axis=0)
+        within = inner & has
+        if not within.any():
+            return
+        self._beside += _squares(part, within)
+        self._spread += _squares(spread, within)
+        self._known += int(within.sum())
+        with np.errstate(invalid="ignore", divide="ignore"):
+            local = local_rms(part) / (_smoothed(spread, usable & has) + np.float32(self.floor))
+            local[:, ~within] = -1
+            at = np.unravel_index(int(np.argmax(local)), local.shape)  # NaN counts as the largest
+            largest = float(np.log(local[at]))
+        if self._where is None or math.isnan(largest) or largest > self._worst:
+            self._worst = largest if not math.isnan(self._worst) else math.nan
+            self._where = (int(at[0]), int(at[1]) + corner[0], int(at[2]) + corner[1])
+
+    def figures(self) -> GuessFigures:
+        """Give the figures of all windows."""
+        if not self._pixels:
+            return GuessFigures(absent="no pixel is usable, or far enough from a hole and from a window's side")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = self._away / max(self._values, 1)
+            power = self._power / self._pixels
+            energy = np.where(variance == 0, 0.0, power / variance)  # a constant band is its own interpolation
+            ratio = 0.5 * np.log(self._beside / self._spread)
+        known = self._known > 0
+        return GuessFigures(
+            energy=floats(energy),
+            ratio=floats(ratio) if known else None,
+            implausible=self._worst if known else None,
+            where=self._where if known else None,
+            pixels=self._pixels,
+        )
+
+    def _add_values(self, count: int, mean: Float64Array, variance: Float64Array) -> None:
+        """Merge mean and variance (Chan, Golub and LeVeque 1979): exact for a constant band, unlike sums of squares."""
+        total, apart = self._values + count, mean - self._mean
+        self._away += count * variance + apart**2 * (self._values * count / total)
+        self._mean += apart * (count / total)
+        self._values = total
 
 
 def guess_figures(
@@ -128,26 +189,10 @@ def guess_figures(
     assert operator is not None
     inner = away_from_holes(usable, operator)
     if not inner.any():
-        return GuessFigures(absent="every usable pixel lies beside a hole" if usable.any() else "no pixel is usable")
-    part = guess(z, operator, usable)
-    power = mean_square(part, inner)
-    variance = z[:, usable].astype(np.float64).var(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        energy = np.where(variance == 0, 0.0, power / variance)  # a constant band is its own interpolation
-    if spread is None:
-        return GuessFigures(energy=floats(energy), pixels=int(inner.sum()))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = 0.5 * np.log(power / mean_square(spread, inner))
-        local = np.log(local_rms(part).astype(np.float64) / (_smoothed(spread, usable) + floor))
-    local[:, ~inner] = -np.inf
-    band, row, col = (int(i) for i in np.unravel_index(int(np.argmax(local)), local.shape))  # NaN counts as the largest
-    return GuessFigures(
-        energy=floats(energy),
-        ratio=floats(ratio),
-        implausible=float(local[band, row, col]),
-        where=(band, row, col),
-        pixels=int(inner.sum()),
-    )
+        return GuessFigures(absent=beside_a_hole(usable))
+    meter = GuessMeter(len(z), floor)
+    meter.update(z, guess(z, operator, usable), usable, inner, spread)
+    return meter.figures()
 
 
 def outside_interval(perceptual: Float32Array, pixel: Float32Array, half_width: Float32Array, mask: BoolArray | None = None) -> BoolArray:
@@ -183,74 +228,6 @@ def disagreement(perceptual: Float32Array, pixel: Float32Array, half_width: Floa
     shares = tuple(int(n) / int(of) if of else math.nan for n, of in zip(counts, totals, strict=True))
     total = int(totals.sum())
     return Disagreement(bands=shares, share=int(counts.sum()) / total if total else math.nan, values=total)
-
-
-def self_test(
-    y: Float32Array,
-    upscale: Upscale,
-    operator: Operator | None,
-    mask: BoolArray | None = None,
-    *,
-    windows: int = TEST_WINDOWS,
-    side: int = TEST_SIDE,
-) -> SelfTest:
-    """Degrade the measurement once more, upscale it, and compare with the measurement and with bicubic.
-
-    Parameters
-    ----------
-    y : float32 (C, h, w), measurement.
-    upscale : gives the SR image of a coarse window. It is called once a window.
-    operator : the known degradation, or None.
-    mask : bool (h, w) or None. Only windows that are wholly usable and finite are tried.
-    windows, side : at most so many windows, so many LR px a side (a shorter image is taken whole). They are spread evenly over those of a
-        regular grid, so that the same image is always tested at the same places.
-
-    Raises
-    ------
-    ShapeError
-        If the arrays do not fit, or the image is too small: 8 pixels a side must be left at the coarser scale.
-    TrustError
-        If the upscaler gives another shape.
-    """
-    import torch
-
-    from sr_core.operators import make_operator
-
-    usable = checked_mask(y, mask) & np.isfinite(y).all(axis=0)
-    if operator is None:
-        return SelfTest(absent="the degradation is not a known linear operator, so the measurement cannot be degraded once more")
-    sides = [min(side, n) // s * s for n, s in zip(y.shape[1:], operator.scale, strict=True)]
-    if any(n // s < SMALLEST_LR for n, s in zip(sides, operator.scale, strict=True)):
-        least = " x ".join(str(SMALLEST_LR * s) for s in operator.scale)
-        raise ShapeError(
-            f"windows of {sides[0]} x {sides[1]} px of a measurement of {y.shape[1]} x {y.shape[2]} px",
-            f"at least {least} px for a test one scale coarser",
-            "Leave the test out for so small an image.",
-        )
-    corners = [
-        (r, c)
-        for r in range(0, y.shape[1] - sides[0] + 1, sides[0])
-        for c in range(0, y.shape[2] - sides[1] + 1, sides[1])
-        if usable[r : r + sides[0], c : c + sides[1]].all()
-    ]
-    if not corners:
-        return SelfTest(absent=f"no window of {sides[0]} x {sides[1]} LR px is free of holes")
-    bicubic = make_operator("bicubic", operator.scale)
-    rim = tuple(slice(SHAVE * s if s > 1 else 0, n - (SHAVE * s if s > 1 else 0)) for n, s in zip(sides, operator.scale, strict=True))
-    squares, count = np.zeros(2), 0
-    chosen = spread_evenly(corners, windows)
-    for row, col in chosen:
-        truth = y[:, row : row + sides[0], col : col + sides[1]]
-        coarse = operator.apply(torch.from_numpy(np.ascontiguousarray(truth, np.float32)))
-        made = upscale(coarse.numpy())
-        if made.shape != truth.shape:
-            raise TrustError(f"an upscaled window of shape {made.shape}", f"{truth.shape}", "Give the upscaler of this operator's scale.")
-        for k, image in enumerate((made, bicubic.upscale(coarse).numpy())):
-            squares[k] += float(np.sum((image.astype(np.float64) - truth)[:, rim[0], rim[1]] ** 2))
-        count += truth[:, rim[0], rim[1]].size
-    rms, base = (math.sqrt(s / count) for s in squares)
-    gain = 0.0 if rms == base else math.inf if rms == 0 else -math.inf if base == 0 else 20 * math.log10(base / rms)
-    return SelfTest(rms=rms, bicubic_rms=base, gain_db=gain, windows=len(chosen))
 
 
 def spread_evenly(items: list[Item], count: int) -> list[Item]:
@@ -296,10 +273,40 @@ def floats(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _smoothed(image: Float32Array, mask: BoolArray) -> npt.NDArray[np.float64]:
-    """Give the Gaussian mean over 2 px, of usable pixels only."""
-    from scipy.ndimage import gaussian_filter
+def beside_a_hole(usable: BoolArray) -> str:
+    """Say why no guessed part can be looked at."""
+    return "every usable pixel lies beside a hole" if usable.any() else "no pixel is usable"
 
-    sigma = (0.0, SPREAD_SIGMA, SPREAD_SIGMA)
-    weight = gaussian_filter(mask.astype(np.float64)[None], sigma)
-    return np.asarray(gaussian_filter(np.where(mask, image.astype(np.float64), 0.0), sigma) / np.maximum(weight, 1e-12), np.float64)
+
+def _taken(band: Float32Array, mask: BoolArray) -> Float32Array:
+    """Give the values of a mask: of a full rectangle without a copy."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return band[:0]
+    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    return band[box] if mask[box].all() else band[mask]
+
+
+def _squares(image: Float32Array, mask: BoolArray) -> Float64Array:
+    """Give the sum of squares of each band over a mask, float64 (C,)."""
+    return np.array([np.sum(np.square(_taken(band, mask)), dtype=np.float64) for band in image])
+
+
+def _moments(image: Float32Array, mask: BoolArray) -> tuple[Float64Array, Float64Array]:
+    """Give mean and variance of each band over a mask, float64 (C,); the variance of a constant band is 0."""
+    found = []
+    for band in image:
+        values = _taken(band, mask)
+        centre = np.float32(values.mean(dtype=np.float64))
+        away = values - centre
+        shift = away.mean(dtype=np.float64)
+        found.append((centre + shift, max(np.square(away).mean(dtype=np.float64) - shift**2, 0.0) if np.isfinite(shift) else np.nan))
+    return np.array([f[0] for f in found]), np.array([f[1] for f in found])
+
+
+def _smoothed(image: Float32Array, mask: BoolArray) -> Float32Array:
+    """Give the Gaussian mean over 2 px, of usable pixels only."""
+    if mask.all():
+        return blurred(image, SPREAD_SIGMA)
+    weight = blurred(mask.astype(np.float32)[None], SPREAD_SIGMA)
+    return np.asarray(blurred(np.where(mask, image, np.float32(0)), SPREAD_SIGMA) / np.maximum(weight, 1e-6), np.float32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ Place = tuple[int, int]  # row and column of an object's centre, HR px
 PLACES = 12
 SIZES = (1.5, 2.0, 3.0, 4.0, 6.0)  # HR px
 KEPT = 0.5  # of bicubic's recovery: below it an object counts as erased
+UNKNOWN = "the degradation is not a known linear operator, so an object cannot be sent through it"
 PHASES = 4  # offsets from a lattice, so that objects lie at different positions in their LR pixels
 
 
@@ -140,7 +142,8 @@ def planted_objects(
     Parameters
     ----------
     x : float32 (C, H, W), truth; sides are multiples of the operator's scale.
-    upscale : gives the SR image of a measurement. It is called once without objects, and once for each lot of objects that do not touch.
+    upscale : gives the SR image of a measurement. It is called once without objects (for all sizes), and once for each
+        lot of objects that do not touch.
     operator : the known degradation, or None.
     fwhm : HR px.
     amplitude : the peak, unit of x, in every band; not 0.
@@ -156,37 +159,57 @@ def planted_objects(
     TrustError
         If the upscaler gives another shape.
     """
-    import torch
-
-    from sr_core.operators import make_operator
-
     usable = checked_mask(x, mask)
     if not math.isfinite(amplitude) or amplitude == 0 or count < PLACES:
         raise InputError(f"{count} objects of amplitude {amplitude}", f"at least {PLACES}, of an amplitude other than 0", "Give others.")
     if operator is None:
-        reason = "the degradation is not a known linear operator, so an object cannot be sent through it"
-        return PlantedObjects(fwhm=fwhm, amplitude=amplitude, absent=reason)
-    usable = usable & np.isfinite(x).all(axis=0)
-    places = choose_places((x.shape[1], x.shape[2]), fwhm, usable, count)
-    truth = fill_nearest(x, usable).astype(np.float64)
-    plain = make_operator("bicubic", operator.scale)
+        return PlantedObjects(fwhm=fwhm, amplitude=amplitude, absent=UNKNOWN)
+    return _planted(_Trial(x, upscale, operator, usable), fwhm, amplitude, count)
 
-    def restored(image: Float64Array) -> tuple[Float64Array, Float64Array]:
-        y = operator.apply(torch.from_numpy(image))
-        made = upscale(y.numpy().astype(np.float32))
-        if made.shape != x.shape:
-            raise TrustError(f"an upscaled image of shape {made.shape}", f"{x.shape}", "Give the upscaler of this operator's scale.")
+
+class _Trial:
+    """A truth that is degraded and restored with and without objects; without them once."""
+
+    def __init__(self, x: Float32Array, upscale: Upscale, operator: Operator, usable: BoolArray) -> None:
+        self.usable = usable & np.isfinite(x).all(axis=0)
+        self._x, self._upscale, self._operator = x, upscale, operator
+
+    @cached_property
+    def _truth(self) -> Float64Array:
+        return np.asarray(fill_nearest(self._x, self.usable).astype(np.float64))
+
+    @cached_property
+    def _before(self) -> tuple[Float64Array, Float64Array]:
+        return self._restored(self._truth)
+
+    def changes(self, objects: Float64Array) -> list[Float64Array]:
+        """Give what objects, float64 (H, W), change in the upscaler's image and in bicubic's."""
+        return [after - before for after, before in zip(self._restored(self._truth + objects), self._before, strict=True)]
+
+    def _restored(self, image: Float64Array) -> tuple[Float64Array, Float64Array]:
+        import torch
+
+        from sr_core.operators import make_operator
+
+        y = self._operator.apply(torch.from_numpy(image))
+        made = self._upscale(y.numpy().astype(np.float32))
+        if made.shape != image.shape:
+            raise TrustError(f"an upscaled image of shape {made.shape}", f"{image.shape}", "Give the upscaler of this operator's scale.")
+        plain = make_operator("bicubic", self._operator.scale)
         return made.astype(np.float64), np.asarray(plain.upscale(y).numpy(), np.float64)
 
-    before = restored(truth)
+
+def _planted(trial: _Trial, fwhm: float, amplitude: float, count: int = PLACES) -> PlantedObjects:
+    height, width = trial.usable.shape
+    places = choose_places((height, width), fwhm, trial.usable, count)
     rows, side = [], None
     for lot in _lots(places, 2 * _reach(fwhm)):
-        objects = sum((_object(x.shape[1:], place, fwhm) for place in lot), np.zeros(x.shape[1:]))
-        changes = [after - b for after, b in zip(restored(truth + amplitude * objects), before, strict=True)]
+        objects = sum((_object((height, width), place, fwhm) for place in lot), np.zeros((height, width)))
+        changes = trial.changes(amplitude * objects)
         for place in lot:
             shares = [_share(change, place, fwhm) / amplitude for change in changes]
             rows.append(PlantedPlace(row=place[0], col=place[1], recovery=shares[0], bicubic=shares[1]))
-        far = usable & _far(x.shape[1:], lot, fwhm)
+        far = trial.usable & _far((height, width), lot, fwhm)
         side = _worse(side, float(np.abs(changes[0][:, far]).max() / abs(amplitude)) if far.any() else None)
     return PlantedObjects(fwhm=fwhm, amplitude=amplitude, places=tuple(rows), side_effect=side)
 
@@ -200,9 +223,15 @@ def recovery_curve(
     sizes: Sequence[float] = SIZES,
 ) -> RecoveryCurve:
     """Plant objects of several sizes (FWHM in HR px, rising); the other parameters and errors are those of `planted_objects`."""
+    if not math.isfinite(amplitude) or amplitude == 0:
+        raise InputError(f"objects of amplitude {amplitude}", "an amplitude other than 0", "Give another.")
     if not sizes or any(b <= a for a, b in itertools.pairwise(sizes)):
         raise InputError(f"sizes {tuple(sizes)}", "one or more, rising", f"Give {SIZES}.")
-    rows = tuple(planted_objects(x, upscale, operator, size, amplitude, mask) for size in sizes)
+    if operator is None:
+        rows = tuple(PlantedObjects(fwhm=size, amplitude=amplitude, absent=UNKNOWN) for size in sizes)
+    else:
+        trial = _Trial(x, upscale, operator, checked_mask(x, mask))
+        rows = tuple(_planted(trial, size, amplitude) for size in sizes)
     return RecoveryCurve(
         sizes=rows,
         size_at_half=size_at_half(sizes, [r.recovery for r in rows]),

@@ -12,6 +12,7 @@ from pydantic import Field
 from sr_core.records import Record
 from sr_core.trust.kernel_check import KernelFit
 from sr_core.trust.limits import Limits
+from sr_core.trust.texture import OctaveFit
 
 FEWEST_GROUPS = 9  # below it no limit is learned
 
@@ -51,10 +52,14 @@ class Reference(Record):
     ----------
     images, groups : how many validation images and independent groups stand behind them.
     limits : of the checks, or None where there were too few groups.
+    octaves : what texture real images of this kind have, from training HR; None where those held too few windows.
+    guesses : thresholds of what a model may guess (`stages.hallucination`), or None where nothing was to be had.
     kernel : how blur is read from a measurement; None where it cannot be.
     """
 
     images: int
     groups: int
     limits: LearnedLimits | None = None
+    octaves: OctaveFit | None = None
+    guesses: Limits | None = None
     kernel: KernelFit | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from sr_core.errors import ShapeError, TrustError
 from sr_core.metrics.resolution import LEAST_RATIO, hann, spectrum
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Record
-from sr_core.trust.hallucination import checked_mask
+from sr_core.trust.hallucination import checked_mask, spread_evenly
 
 Float64Array = npt.NDArray[np.float64]
 RINGS = 4  # octaves from the Nyquist frequency down
@@ -147,21 +148,48 @@ def octave_excess(z: Float32Array, y: Float32Array, fit: OctaveFit, mask: BoolAr
     TrustError
         If the fit is of another scale or number of bands.
     """
-    scale = _scale(z, y)
-    if scale != fit.scale or len(z) != len(fit.slope):
-        given = f"an image of {len(z)} bands at scale {scale}"
-        raise TrustError(given, f"{len(fit.slope)} bands at scale {fit.scale}, as fitted", "Fit the expectation on images of this kind.")
-    slope, intercept, sd = (np.array(v) for v in (fit.slope, fit.intercept, fit.residual_sd))
-    ratios = []
-    for large, small in _windows(z, y, mask, scale, fit.side):
-        with np.errstate(divide="ignore"):
-            seen = np.clip(np.log(octave_power(small)[:, LR_RING]), fit.lowest, fit.highest)
-            ratio = np.log(octave_power(large)) - (slope * seen[:, None] + intercept)
-        ratios.append(np.maximum(ratio, math.log(LEAST_RATIO)))
-    if not ratios:
-        return OctaveExcess(absent=f"no window of {fit.side} HR px is free of holes")
-    mean = np.mean(ratios, axis=0)
-    return OctaveExcess(log_ratio=_rows(mean), deviations=_rows(mean / sd), windows=len(ratios))
+    meter = OctaveMeter(fit)
+    meter.update(z, y, mask)
+    return meter.excess()
+
+
+@dataclass
+class OctaveMeter:
+    """Takes the texture of an output window by window; what comes out is the mean over all of them.
+
+    Attributes
+    ----------
+    fit : what is expected.
+    windows : how many windows of the fit's side were taken.
+    """
+
+    fit: OctaveFit
+    windows: int = 0
+    _sum: Float64Array | float = 0.0
+
+    def update(self, z: Float32Array, y: Float32Array, mask: BoolArray | None = None, most: int | None = None) -> None:
+        """Take an image, or a part of one: at most so many windows of it, evenly spread; otherwise as `octave_excess`."""
+        fit, scale = self.fit, _scale(z, y)
+        if scale != fit.scale or len(z) != len(fit.slope):
+            given = f"an image of {len(z)} bands at scale {scale}"
+            raise TrustError(
+                given, f"{len(fit.slope)} bands at scale {fit.scale}, as fitted", "Fit the expectation on images of this kind."
+            )
+        slope, intercept = np.array(fit.slope), np.array(fit.intercept)
+        found = list(_windows(z, y, mask, scale, fit.side))
+        for large, small in found if most is None else spread_evenly(found, most):
+            with np.errstate(divide="ignore"):
+                seen = np.clip(np.log(octave_power(small)[:, LR_RING]), fit.lowest, fit.highest)
+                ratio = np.log(octave_power(large)) - (slope * seen[:, None] + intercept)
+            self._sum = self._sum + np.maximum(ratio, math.log(LEAST_RATIO))
+            self.windows += 1
+
+    def excess(self) -> OctaveExcess:
+        """Give the mean over the windows taken."""
+        if not self.windows:
+            return OctaveExcess(absent=f"no window of {self.fit.side} HR px is free of holes")
+        mean = np.asarray(self._sum / self.windows, np.float64)
+        return OctaveExcess(log_ratio=_rows(mean), deviations=_rows(mean / np.array(self.fit.residual_sd)), windows=self.windows)
 
 
 def _scale(hr: Float32Array, lr: Float32Array) -> tuple[int, int]:

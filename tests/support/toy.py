@@ -105,6 +105,9 @@ class ToyWriter:
             ENCODING.decode(part), (part != 0).all(axis=0), tuple(f"B{i}" for i in range(len(part))), "reflectance", ENCODING.valid_range
         )
 
+    def reread_half_width(self, window: Window) -> Float32Array | None:
+        return self.canvas.half_width(window)
+
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
         self.canvas.require_whole()
         arrays = {"sr": self.canvas.read(STORED)}

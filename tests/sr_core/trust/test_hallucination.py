@@ -10,8 +10,9 @@ import torch
 
 from sr_core.errors import ShapeError, TrustError
 from sr_core.operators import Operator, make_operator
-from sr_core.trust.consistency import away_from_holes
-from sr_core.trust.hallucination import GuessFigures, disagreement, guess_figures, outside_interval, self_test
+from sr_core.trust.consistency import away_from_holes, guess
+from sr_core.trust.hallucination import GuessFigures, GuessMeter, disagreement, guess_figures, outside_interval
+from sr_core.trust.self_test import SelfTestMeter, self_test, windows_to_test
 
 X2 = make_operator("bicubic", 2)
 REFUSED = make_operator("gaussian", 2, sigma=1.6)
@@ -178,3 +179,33 @@ def test_every_invertible_operator_is_served(kind: str, scale: int | tuple[int, 
     assert nothing.energy is not None and max(nothing.energy) < 1e-10
     assert all_of_it.energy == pytest.approx((1, 1), rel=0.02)  # the mean of what A cannot see is not always exactly 0
     assert self_test(x, lambda coarse: operator.upscale(torch.from_numpy(coarse)).numpy(), operator).windows == 1
+
+
+def test_windows_give_what_the_whole_gives() -> None:
+    rng = np.random.default_rng(3)
+    z = scene(160, 192) + rng.normal(0, 2, (2, 160, 192)).astype(np.float32)
+    spread = rng.uniform(0.5, 2, z.shape).astype(np.float32)
+    usable = np.ones(z.shape[1:], bool)
+    whole = guess_figures(z, X2, usable, spread, 0.1)
+    part = guess(z, X2, usable)
+    meter = GuessMeter(2, 0.1)
+    for row in range(0, 160, 80):
+        for col in range(0, 192, 64):
+            rows, cols = slice(row, row + 80), slice(col, col + 64)
+            meter.update(z[:, rows, cols], part[:, rows, cols], usable[rows, cols], usable[rows, cols], spread[:, rows, cols], (row, col))
+    found = meter.figures()
+    assert found.energy == pytest.approx(whole.energy, rel=1e-6) and found.ratio == pytest.approx(whole.ratio, abs=1e-6)
+    assert found.pixels == whole.pixels == 160 * 192
+    assert found.implausible == pytest.approx(whole.implausible, abs=0.15)  # smoothing sees a window's sides
+    alone = GuessMeter(2, 0.1)
+    alone.update(z, np.full_like(z, np.nan), usable, usable, spread)
+    assert math.isnan(alone.figures().implausible or 0) and "no pixel" in GuessMeter(2).figures().absent
+
+
+def test_the_test_on_the_measurement_adds_up() -> None:
+    y = scene(128, 256)
+    whole, meter = self_test(y, smallest, X2, side=64), SelfTestMeter()
+    for window in (*windows_to_test(y[:, :64], X2, side=64), *windows_to_test(y[:, 64:], X2, side=64)):
+        meter.update(window, smallest, X2)
+    assert meter.result() == whole and whole.windows == 8
+    assert SelfTestMeter().result().gain_db is None

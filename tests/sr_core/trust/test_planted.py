@@ -108,6 +108,20 @@ def test_refusals_in_words() -> None:
     assert absent.sizes[0].recovery is None and "linear operator" in absent.sizes[0].absent and absent.size_at_half is None
 
 
+def test_the_image_without_objects_is_restored_once_for_all_sizes() -> None:
+    seen: list[np.ndarray] = []
+
+    def noting(y: np.ndarray) -> np.ndarray:
+        seen.append(y.copy())
+        return bicubic(y)
+
+    curve = recovery_curve(truth(200, 240), noting, X2, 10.0, sizes=(2, 3))
+    alone = [planted_objects(truth(200, 240), bicubic, X2, size, 10.0) for size in (2, 3)]
+    assert list(curve.sizes) == alone
+    plain = X2.apply(torch.from_numpy(truth(200, 240).astype(np.float64))).numpy().astype(np.float32)
+    assert sum(np.array_equal(y, plain) for y in seen) == 1
+
+
 def test_size_at_half() -> None:
     assert size_at_half((1, 2, 4), (0.25, 0.75, 1)) == 1.5
     assert size_at_half((1, 2, 4), (0.9, 0.4, 0.6)) == 3.0  # from there on all come through

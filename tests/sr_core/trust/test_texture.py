@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from sr_core.errors import ShapeError, TrustError
 from sr_core.operators import make_operator
-from sr_core.trust.texture import OctaveFit, fit_octaves, octave_excess, octave_power
+from sr_core.trust.texture import OctaveFit, OctaveMeter, fit_octaves, octave_excess, octave_power
 
 X2 = make_operator("bicubic", 2)
 
@@ -103,3 +103,17 @@ def test_refusals_in_words() -> None:
         octave_excess(natural(0), natural(0)[:, :50, :50], FIT)
     with pytest.raises(ShapeError, match="multiple of the scale"):
         fit_octaves([(natural(0), lr(natural(0)), None)], side=30)
+
+
+def test_windows_give_what_the_whole_gives_and_can_be_bounded() -> None:
+    x = natural(11, 256)
+    y, meter = lr(x), OctaveMeter(FIT)
+    for row in (0, 128):
+        for col in (0, 128):
+            meter.update(x[:, row : row + 128, col : col + 128], y[:, row // 2 : row // 2 + 64, col // 2 : col // 2 + 64])
+    whole, parts = octave_excess(x, y, FIT), meter.excess()
+    assert parts.windows == whole.windows == 4
+    assert np.allclose(parts.deviations, whole.deviations, rtol=1e-9)
+    few = OctaveMeter(FIT)
+    few.update(x, y, most=2)
+    assert few.windows == 2 and OctaveMeter(FIT).excess().log_ratio is None
