@@ -18,6 +18,7 @@ from sr_core.recipe import Recipe
 from sr_core.records import CalibrationRef, Digest, EvaluationRef, Manifest, ManifestRef, Region
 from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, residual_of, run_checks
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.inside import figures_within
 from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
 from sr_core.trust.precision import Limits
@@ -214,6 +215,7 @@ class _Measured:
         checks = run_checks(domain, evidence)
         if held is not None:
             checks = (*checks, coverage_check(held, claim.alpha, largest_held=largest))
+        checks = (*checks, *figures_within(self.pair, restorer))
         verdict = judge(
             claim, checks, cautions=restorer.cautions, invisible_size_px=restorer.invisible_size_px,
             covered_share=covered_share(half, mask), software=software(),
