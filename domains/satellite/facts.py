@@ -18,7 +18,7 @@ DEGREE_M = 111_320.0  # of latitude
 
 
 def facts(source: Source) -> Sequence[Fact]:
-    """Give the facts of a scene from its header.
+    """Give the facts of a scene from its header. Its unit is none of them: a model of one unit refuses others, and one of any takes them.
 
     Raises
     ------
@@ -35,7 +35,6 @@ def _facts(dataset: Any, header: Header) -> Iterator[Fact]:
         if said := " ".join(dict.fromkeys(tags[key] for key in keys if tags.get(key))):
             yield Fact(name=name, value=said)
     yield Fact(name="stored type", value=header.encoding.dtype)
-    yield Fact(name="unit", value=header.unit)
     yield Fact(name="compression", value=_compression(dataset))
     if (size := _pixel_metres(dataset, header)) is not None:
         yield Fact(name="pixel size", value=size, unit="m", sampled=True)
