@@ -1,4 +1,4 @@
-"""An image of another kind than the calibrated ones: written, with an empty interval, the verdict says abstain, and --strict ends with 3."""
+"""An image of another kind than the calibrated ones: written with an empty interval; the verdict abstains, and --strict ends with 3."""
 
 from __future__ import annotations
 
