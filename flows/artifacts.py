@@ -82,6 +82,8 @@ def show(result: FlowResult) -> None:
     name = key(result.model)
     _try(lambda: create_table_artifact(key=f"{name}-results", table=table, description=result.protocol))
     _try(lambda: create_markdown_artifact(key=f"{name}-gate", markdown=f"**{result.decision}**\n\n{result.claim}"))
+    if result.drift:
+        _try(lambda: create_markdown_artifact(key=f"{name}-drift", markdown=result.drift))
     _try(lambda: create_link_artifact(key=f"{name}-report", link=result.report.as_uri(), link_text="HTML report"))
 
 

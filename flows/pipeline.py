@@ -23,6 +23,7 @@ from flows.beside import Beside, begin, beside
 from flows.console import Notebook, RichLog
 from flows.delivery import Delivered
 from flows.domains import load_domain
+from flows.drift import drift_of_run
 from flows.evidence import CONTRACT, hold_back, model_name, pixel_name, run_tags, version_tags
 from flows.pictures import save_pictures
 from flows.registry import CHALLENGER, CHAMPION, Registry, Version
@@ -203,11 +204,24 @@ class _Chain:
         sources = load_manifest(self.manifest).sources
         return [upscale_task(self.work, source, model.folder, model.hash) for source in sources]
 
+    def _drift(self, model: _Model, delivered: list[Delivered]) -> str:
+        """Say whether the upscaled images together have drifted from the calibrated ones."""
+        from sr_core.bundle import Bundle
+        from sr_core.trust.calibration import Calibration
+
+        text = Bundle.load(model.folder).calibration_text if delivered else None
+        calibration = None if text is None else Calibration.from_json(text, str(model.folder))
+        drift = drift_of_run(calibration, ((one.group, one.deviations) for one in delivered))
+        if drift is not None:
+            self.work.log.say(f"upscale: {drift.sentence}")
+        return "" if drift is None else drift.sentence
+
     def _result(
         self, model: _Model, evaluation: Evaluation, sentence: str, reasons: tuple[str, ...], nothing_new: bool,
         delivered: list[Delivered], run_id: str | None,
     ) -> FlowResult:  # fmt: skip
         aliases = model.version.aliases if model.version else ()
+        drift = self._drift(model, delivered)
         alias = next((a for a in (CHAMPION, CHALLENGER) if a in aliases), None)
         return FlowResult(
             domain=self.work.domain.name,
@@ -225,6 +239,7 @@ class _Chain:
             nothing_new=nothing_new,
             outputs=tuple(path for d in delivered for path in d.files),
             verdicts=tuple(d.verdict for d in delivered),
+            drift=drift,
             notes=evaluation.notes,
             run_id=run_id,
         )

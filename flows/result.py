@@ -49,7 +49,7 @@ class FlowResult(Record):
     """What a flow run made.
 
     `version` and `alias` are None where the gate refused the model. `reused` names the stages whose result was there
-    already. `decision` is the gate's sentence.
+    already. `decision` is the gate's sentence, `drift` what is said of all upscaled images together ("": nothing to say).
     """
 
     domain: str
@@ -67,6 +67,7 @@ class FlowResult(Record):
     nothing_new: bool
     outputs: tuple[Path, ...]
     verdicts: tuple[str, ...]
+    drift: str = ""
     notes: tuple[str, ...]
     run_id: str | None
 

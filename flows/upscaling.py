@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from flows.choice import choose
+from flows.drift import drift_of_run
 from flows.inputs import domain_of, expand, gather
 from flows.naming import fields_in, places
 from sr_core.errors import InputError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from flows.batch import Done, Job, There
     from flows.inputs import Inputs
     from sr_core.domain import Domain
+    from sr_core.stages.restore import Restorer
+    from sr_core.trust.domain_check import Drift
 
 YOURS = 2
 
@@ -50,7 +53,8 @@ class Request:
 class Outcome:
     """What has come of a request so far.
 
-    `there` are images whose result was there already; `exit_code` is 0, 1 or 2 as the command line has it.
+    `there` are images whose result was there already; `exit_code` is 0, 1 or 2 as the command line has it. `drift` compares all of them
+    together with the calibrated images; None where there is nothing to say.
     """
 
     domain: str = ""
@@ -60,6 +64,7 @@ class Outcome:
     there: list[There] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     exit_code: int = 0
+    drift: Drift | None = None
 
 
 def run(request: Request, outcome: Outcome, log: Log, stream: BinaryIO) -> None:
@@ -123,12 +128,23 @@ def _upscale(request: Request, kind: Domain, found: Inputs, outcome: Outcome, lo
             if outcome.jobs:
                 log.say(says(outcome.jobs))
             outcome.done.extend(batch.run(outcome.jobs))
+            outcome.drift = _drift(restorer, outcome, log)
     finally:
         outcome.refusals += batch.failures.refusals
     outcome.exit_code = batch.failures.exit_code or outcome.exit_code
     if not (outcome.there or (outcome.jobs if request.dry_run else outcome.done)):
         reason = batch.failures.refusals[0].sentence
         raise InputError(f"none of {len(planned)} images could be upscaled", "at least one", f"The first: {reason}")
+
+
+def _drift(restorer: Restorer, outcome: Outcome, log: Log) -> Drift | None:
+    from sr_core.trust.domain_check import deviations_in
+
+    made = [(one.place.source, one.made) for one in outcome.there] + [(one.job.place.source, one.made) for one in outcome.done]
+    drift = drift_of_run(restorer.calibration, ((source.group.id, deviations_in(one.verdict)) for source, one in made))
+    if drift is not None:
+        log.say(f"upscale: {drift.sentence}")
+    return drift
 
 
 def says(jobs: list[Job]) -> str:

@@ -108,7 +108,7 @@ class Canvas:
 
     @property
     def claimed(self) -> bool:
-        """Whether any pixel has a half-width."""
+        """Whether any pixel came with a half-width."""
         return any(line.claimed for line in self._lines)
 
     def check(self, window: Window, mean: Float32Array, mask: BoolArray) -> None:
@@ -145,7 +145,7 @@ class Canvas:
         arrays : stored values by file, (rows, bands, columns), of the types of the layout.
         mask : bool (SR rows, SR columns).
         clipped : values that the encoding cut to its range.
-        claimed : whether any of the pixels has a half-width.
+        claimed : whether they come with a half-width, be it NaN.
         note : text to be given back by `notes`.
 
         Raises

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from sr_core.recipe import Recipe
-from sr_core.records import Refusal, Source, Split
+from sr_core.records import Fact, Refusal, Source, Split
 
 if TYPE_CHECKING:
     from sr_core.log import Log
@@ -117,6 +117,15 @@ class Domain(Protocol):
 
         Names are those of the output tags: `SR_MODEL` (the hash of the weights or its first digits), `SR_OPERATOR`, `SR_CLAIM`,
         `SR_VERDICT`, ... Empty where no upscale of ours wrote any; never raises.
+        """
+
+    def facts(self, source: Source) -> Sequence[Fact]:
+        """Give what an image's files declare of how it was made, from their headers alone; what they do not declare is left out.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be opened any more.
         """
 
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:

@@ -18,7 +18,7 @@ class Line:
     rows : their number (LR rows).
     sums : checksum (CRC-32) of their bytes in every file.
     clipped : values that the encoding cut to its range.
-    claimed : whether any of their pixels has a half-width.
+    claimed : whether they came with a half-width, be it NaN.
     note : what their maker wants to know of them later.
     """
 

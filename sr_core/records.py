@@ -95,6 +95,19 @@ class Source(Record):
     geometry: str = ""
 
 
+class Fact(Record):
+    """One thing that a file declares of itself: sensor, kernel, compression, pixel size, ...
+
+    A text, or a number in a unit. Several facts of one name (bands) are a set. `sampled`: a number that grows with the pixel, so that
+    an image degraded by a scale s has s times as much.
+    """
+
+    name: str
+    value: str | float
+    unit: str = ""
+    sampled: bool = False
+
+
 class Refusal(Record):
     """A file that is not used, and why, in one sentence."""
 
@@ -244,7 +257,8 @@ class EvaluationRef(StageRef):
 
 
 class UpscaleRef(StageRef):
-    """An upscaled image: the files written and the verdict's status."""
+    """An upscaled image: its files, the verdict's status, and how far its statistics lie from those of validation (None: unknown)."""
 
     files: tuple[Path, ...]
     status: str
+    deviations: tuple[float, ...] | None = None

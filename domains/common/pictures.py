@@ -216,11 +216,10 @@ class PictureWriter:
         self.canvas.check(window, mean, mask)
         rows: dict[str, npt.NDArray[Any]] = {}
         rows[STORED], clipped = encoded_rows(self.encoding, mean, mask, 0)
-        claimed = False
         if self.plan.interval:
             given = np.full(mean.shape, np.nan, np.float32) if half_width is None else np.where(mask, half_width, np.float32(np.nan))
-            rows[HALF_WIDTH], claimed = by_rows(given), bool(np.isfinite(given).any())
-        self.canvas.append(rows, mask, clipped=clipped, claimed=claimed, note=note)
+            rows[HALF_WIDTH] = by_rows(given)
+        self.canvas.append(rows, mask, clipped=clipped, claimed=half_width is not None, note=note)
 
     def reread(self, window: Window) -> Raster:
         """Give back what the file will hold at a window.

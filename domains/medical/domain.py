@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.log import Log
 from sr_core.recipe import PatchPlan, Recipe
-from sr_core.records import Refusal, Source, Split
+from sr_core.records import Fact, Refusal, Source, Split
 
 if TYPE_CHECKING:
     from sr_core.operators import Operator
@@ -80,6 +80,12 @@ class MedicalDomain:
         from domains.medical.provenance import provenance
 
         return provenance(path)
+
+    def facts(self, source: Source) -> Sequence[Fact]:
+        """Give what the files of a slice or a series declare; see `domains.medical.facts`."""
+        from domains.medical.facts import facts
+
+        return facts(source)
 
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing a slice or a series takes."""

@@ -159,9 +159,14 @@ def _unit(dataset: Dataset, modality: str) -> str:
     return "HU" if modality == "CT" and kind == "HU" and "RescaleIntercept" in dataset else "signal"
 
 
+def lost_detail(dataset: Dataset) -> bool:
+    """Say whether the compression of the pixels lost detail, or may have."""
+    declared = str(dataset.get("LossyImageCompression") or "").strip() == "01"
+    return declared or str(dataset.file_meta.TransferSyntaxUID) in MAY_LOSE
+
+
 def _lossy_fault(dataset: Dataset) -> str | None:
-    lossy = str(dataset.get("LossyImageCompression") or "").strip() == "01"
-    if lossy or str(dataset.file_meta.TransferSyntaxUID) in MAY_LOSE:
+    if lost_detail(dataset):
         return "its compression lost detail, or may have; expected lossless pixels to learn from. Export the original."
     return None
 

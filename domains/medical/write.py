@@ -80,12 +80,11 @@ class DicomWriter:
             values = self._beside_padding(rows[STORED][:, index])
             source = values if mask.all() else self.scene.stored(index)[small.slices()].repeat(scale, 0).repeat(scale, 1)
             rows[STORED][:, index] = np.where(mask, values, source)
-        claimed = half_width is not None and bool(np.isfinite(half_width).any())
         if self.plan.interval:
             rows[HALF_WIDTH] = _known(half_width, mask, mean.shape)
         if self.plan.residual:
             rows[RESIDUAL] = _known(residual, mask[::scale, ::scale], (len(mean), small.height, small.width))
-        self.canvas.append(rows, mask, clipped=clipped, claimed=claimed, note=note)
+        self.canvas.append(rows, mask, clipped=clipped, claimed=half_width is not None, note=note)
 
     def _beside_padding(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Move a computed value that happens to be a padding code to the nearest stored value that is not."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.recipe import Recipe
-from sr_core.records import Refusal, Source, Split
+from sr_core.records import Fact, Refusal, Source, Split
 
 if TYPE_CHECKING:
     from sr_core.log import Log
@@ -70,6 +70,12 @@ class Photo:
         from domains.common.picture_provenance import provenance
 
         return provenance(path)
+
+    def facts(self, source: Source) -> Sequence[Fact]:
+        """Give what a picture declares; see `domains.common.picture_facts`."""
+        from domains.common.picture_facts import facts
+
+        return facts(source)
 
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing a picture takes; a picture has no residual file."""

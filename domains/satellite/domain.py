@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sr_core.domain import Footprint, OutputPlan, Sensitivity
 from sr_core.recipe import Recipe
-from sr_core.records import Refusal, Source, Split
+from sr_core.records import Fact, Refusal, Source, Split
 
 if TYPE_CHECKING:
     from sr_core.log import Log
@@ -74,6 +74,12 @@ class Satellite:
         from domains.satellite.provenance import provenance
 
         return provenance(path)
+
+    def facts(self, source: Source) -> Sequence[Fact]:
+        """Give what a scene declares; see `domains.satellite.facts`."""
+        from domains.satellite.facts import facts
+
+        return facts(source)
 
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         """Say what reading and storing a scene takes."""

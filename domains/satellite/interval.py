@@ -25,7 +25,7 @@ def interval_encoding(encoding: Encoding) -> Encoding:
     return Encoding("uint16", encoding.step / fineness, 0.0, 0.0, NO_CLAIM - 1.0)
 
 
-def half_width_rows(encoding: Encoding, half_width: Float32Array, mask: BoolArray) -> tuple[npt.NDArray[Any], bool]:
+def half_width_rows(encoding: Encoding, half_width: Float32Array, mask: BoolArray) -> npt.NDArray[Any]:
     """Encode half-widths as the rows of a flat file.
 
     Parameters
@@ -36,22 +36,20 @@ def half_width_rows(encoding: Encoding, half_width: Float32Array, mask: BoolArra
 
     Returns
     -------
-    (h, C, w) of the stored type, never narrower than what was given, and whether there is any claim.
+    (h, C, w) of the stored type, never narrower than what was given.
     """
     channels, height, width = half_width.shape
     rows = np.empty((height, channels, width), encoding.dtype)
-    claims = False
     for band in range(channels):
         for values, usable, out in cache_blocks(half_width[band], mask, rows[:, band]):
             claimed = np.isfinite(values) & usable
-            claims = claims or bool(claimed.any())
             if not encoding.is_integer:
                 out[...] = np.where(claimed, values, np.nan)
                 continue
             # Rounded up, so that storing never narrows an interval; the slack lets exact multiples stay.
             codes = np.ceil(np.where(claimed, values, 0.0).astype(np.float64) / encoding.scale - 1e-3)
             out[...] = np.where(claimed & (codes < NO_CLAIM), codes, NO_CLAIM)
-    return rows, claims
+    return rows
 
 
 def half_widths(encoding: Encoding, stored: npt.NDArray[Any]) -> Float32Array:

@@ -99,15 +99,14 @@ class CogWriter:
             raise OutputError(f"invalid pixels at {window}, and a file without nodata", "only valid pixels", "Declare nodata in the input.")
         rows: dict[str, npt.NDArray[Any]] = {}
         rows[STORED], clipped = self._stored_rows(mean, mask)
-        claimed = False
         if self.plan.interval:
             given = np.full(mean.shape, np.nan, np.float32) if half_width is None else half_width
-            rows[HALF_WIDTH], claimed = half_width_rows(self.interval_encoding, given, mask)
+            rows[HALF_WIDTH] = half_width_rows(self.interval_encoding, given, mask)
         if self.plan.residual:
             scale = self.plan.scale
             given = np.full(self._coarse(window), np.nan, np.float32) if residual is None else residual
             rows[RESIDUAL] = by_rows(np.where(mask[::scale, ::scale], given, np.float32(np.nan)))
-        self.canvas.append(rows, mask, clipped=clipped, claimed=claimed, note=note)
+        self.canvas.append(rows, mask, clipped=clipped, claimed=half_width is not None, note=note)
 
     @property
     def transform(self) -> Transform | None:
@@ -213,7 +212,7 @@ class CogWriter:
 
     def _make_interval(self, tags: dict[str, str], place: Path) -> Path | None:
         if not self.canvas.claimed:
-            return None  # no file where nothing is claimed
+            return None  # no file where no half-width was given; one that was withdrawn is written as such
         encoding = self.interval_encoding
         meaning = f"half-width of the interval, {self.header.unit}; {NO_CLAIM if encoding.is_integer else 'NaN'}: no claim"
         return self._make_companion(INTERVAL, HALF_WIDTH, encoding, self.plan.scale, {**tags, "SR_QUANTITY": meaning}, place)

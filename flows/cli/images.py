@@ -113,7 +113,8 @@ def upscale(
 
     Exit codes: 0 all that was asked for is done; 2 (1 where the fault is ours) nothing could be done, or an image that was given by
     name or begun could not, while the others were; files below a folder that are no usable images are said, and change
-    nothing; 3 with --strict, where anything was refused or a verdict is not a pass or a warning.
+    nothing; 3 with --strict, where anything was refused, a verdict is not a pass or a warning, or the images
+    together have drifted from the calibrated ones.
     """
     import sys
 
@@ -144,7 +145,8 @@ def upscale(
         _print_plan(outcome)
     else:
         _print_made(made)
-    untrusted = outcome.refusals or any(one.verdict.status in ("abstain", "fail") for one in made)
+    drifted = outcome.drift is not None and outcome.drift.outcome == "abstain"
+    untrusted = outcome.refusals or drifted or any(one.verdict.status in ("abstain", "fail") for one in made)
     code = outcome.exit_code or (NOT_TRUSTED if strict and untrusted else 0)
     if code:
         raise typer.Exit(code)
@@ -180,6 +182,7 @@ def _document(request: Request, outcome: Outcome) -> dict[str, object]:
             images.append(entry)
     return {
         "domain": outcome.domain, "model": outcome.model, "dry_run": request.dry_run, "images": images, "refusals": outcome.refusals,
+        **({"drift": outcome.drift} if outcome.drift else {}),
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from sr_core.log import Log
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, CalibrationRef, Manifest, ManifestRef, Region
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.inside import calibration_inside, declared_by, domain_of
 from sr_core.stages.precision import format_to_choose, measure_precision, save_gate
 from sr_core.stages.reference import reference_of, seen_regions
 from sr_core.trust.precision import FULL
@@ -85,8 +86,9 @@ def _build(
         _samples(domain, manifest, split.val, restorer, "choosing the interval's floor", log),
         step=card.step, data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
     )  # fmt: skip
+    fitted = domain_of(domain, manifest, restorer, log)
     calibration = calibrate_samples(
-        _samples(domain, manifest, split.calibration, restorer, "calibrating", log),
+        _samples(domain, manifest, calibration_inside(split.calibration, fitted, log), restorer, "calibrating", log),
         floor=choice.floor,
         promise=promise,
         group_kind=domain.group_kind,
@@ -105,6 +107,7 @@ def _build(
     )
     shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
     reference = reference_of(domain, manifest, restorer.calibrated_by(calibration), log)
+    reference = reference.model_copy(update={"facts": declared_by(domain, manifest, restorer.scale), "domain": fitted.fit})
     calibration = calibration.model_copy(update={"reference": reference})
     (folder / CALIBRATION).write_text(calibration.to_json())
     claim = calibration.claim()

@@ -20,6 +20,7 @@ from sr_core.records import CalibrationRef, Digest, EvaluationRef, Manifest, Man
 from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, reference_for, residual_of, run_checks
 from sr_core.stages.hallucination import HallucinationMeter
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.inside import figures_within
 from sr_core.stages.invention import PLANTED_REGIONS, invention_checks, invention_of
 from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
@@ -253,6 +254,7 @@ class _Measured:
         style, style_alpha = self._disagreement(rivals)
         invention = invention_of(restorer, self.pair, delivered, self.images["bicubic"], half, plant=plant, disagreement=style)
         checks = (*checks, *guessed.results(), *invention_checks(invention, guessed.limits, style_alpha))
+        checks = (*checks, *figures_within(self.pair, restorer))
         verdict = judge(
             claim, checks, cautions=restorer.cautions, invisible_size_px=restorer.invisible_size_px,
             covered_share=covered_share(half, mask), software=software(),

@@ -109,7 +109,7 @@ def degrade(hr: Raster, encoding: Encoding, operator: Operator) -> Pair:
     """
     rows, cols = operator.scale
     height, width = hr.mask.shape
-    return degrade_window(_reader(hr), Window(0, 0, height // rows, width // cols), (height, width), encoding, operator)
+    return degrade_window(reader_of(hr), Window(0, 0, height // rows, width // cols), (height, width), encoding, operator)
 
 
 def degrade_window(read: Read, window: Window, shape: tuple[int, int], encoding: Encoding, operator: Operator) -> Pair:
@@ -241,7 +241,9 @@ def fine_slices(window: Window, scale: tuple[int, int]) -> tuple[slice, slice]:
     return slice(rows.start * scale[0], rows.stop * scale[0]), slice(cols.start * scale[1], cols.stop * scale[1])
 
 
-def _reader(image: Raster) -> Read:
+def reader_of(image: Raster) -> Read:
+    """Read windows out of an image in memory."""
+
     def read(window: Window) -> Raster:
         rows, cols = window.slices()
         return Raster(image.pixels[:, rows, cols], image.mask[rows, cols], image.bands, image.unit, image.valid_range)

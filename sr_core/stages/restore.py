@@ -57,6 +57,7 @@ class Restorer:
     uncalibrated : why there is none, as a clause; "" where there is one.
     refused : number formats that the bundle's precision gate refused.
     unit_size : size of the calibration's unit in that of the image at hand.
+    withdrawn : why the calibration does not hold for the image at hand, as a clause; "" where it does.
 
     Raises
     ------
@@ -99,6 +100,7 @@ class Restorer:
         self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
         self.calibration = self._calibration_of(calibration)
         self.unit_size = 1.0
+        self.withdrawn = ""
 
     def _calibration_of(self, calibration: Calibration | None) -> Calibration | None:
         """Keep a calibration only if it holds for the model as it is run here."""
@@ -115,6 +117,12 @@ class Restorer:
         """Give the same model with another calibration, or with none where that does not hold for it."""
         other = copy(self)
         other.calibration = other._calibration_of(calibration)
+        return other
+
+    def outside(self, reason: str) -> Restorer:
+        """Give the same model for an image that its calibration does not hold for: without a claim, and with an interval of NaN."""
+        other = copy(self)
+        other.withdrawn = reason
         return other
 
     def in_strips(self, strip: int) -> Restorer:
@@ -233,8 +241,8 @@ class Restorer:
         return prediction.spread
 
     def half_width(self, spread: Float32Array) -> Float32Array:
-        """Give the half-width of the interval, NaN where there is no calibration."""
-        if self.calibration is None:
+        """Give the half-width of the interval, NaN where there is no calibration, or none that holds for this image."""
+        if self.calibration is None or self.withdrawn:
             return np.full_like(spread, np.nan)
         if self.unit_size == 1.0:
             return self.calibration.half_width(spread)
@@ -292,10 +300,11 @@ class Restorer:
 
     def claim(self, group_kind: str) -> Claim:
         """Give what may be said of the intervals of this model as it is run."""
-        from sr_core.trust.claim import no_claim
+        from sr_core.trust.claim import no_claim, withdraw
 
         if self.calibration is not None:
-            return self.calibration.claim()
+            claim = self.calibration.claim()
+            return withdraw(claim, self.withdrawn) if self.withdrawn else claim
         return no_claim(self.uncalibrated, group_kind=group_kind, operator=self.operator.digest())
 
     @property

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from sr_core.records import Source
 from sr_core.stages.bands import Band, bands_of, restore_bands, seams_of
 from sr_core.stages.evidence import Grid, evidence_of, reference_for, run_checks, worst_of
 from sr_core.stages.hallucination import HallucinationMeter
+from sr_core.stages.inside import Inside, look_inside
 from sr_core.stages.kernel import kernel_check
 from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
 from sr_core.stages.plan import gives_interval, make_plan
@@ -85,11 +86,16 @@ def upscale(
         check_fits(scene, restorer)
         restorer = restorer.for_scene(scene)
         plan = make_plan(domain, source, scene, restorer, target, interval=interval, residual=residual, overwrite=overwrite)
+        inside = look_inside(domain, source, scene, restorer)
+        if inside.reason:
+            log.say(f"upscale: {source.path.name} is outside of what was calibrated: {inside.reason}; there is no interval for it")
+            restorer = restorer.outside(inside.reason)
+            plan = replace(plan, claim=restorer.claim(domain.group_kind).text)  # the key stays: it names what decided this
         writer = stack.enter_context(domain.create(source, plan))
         try:
             _fill(scene, writer, restorer, plan, source.path.name, log)
             give_back()  # what the bands took, before the next step takes its own
-            verdict = _judge(domain, source, scene, writer, restorer, log)
+            verdict = _judge(domain, source, scene, writer, restorer, inside, log)
             verdict = verdict.model_copy(update={"key": plan.key, "weights": restorer.bundle.weights_hash})
             give_back()
             files = writer.finish(verdict)
@@ -191,7 +197,7 @@ def _next(made: Iterator[Band], window: Window, name: str) -> Band:
         raise BandError(f"{where}: {type(error).__name__}: {error}", "rows that can be computed", remedy) from error
 
 
-def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, log: Log) -> Verdict:
+def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, restorer: Restorer, inside: Inside, log: Log) -> Verdict:
     """Read the written result back, in some windows, and hold it against the measurement; add the figures of the whole image."""
     from sr_core.bundle import software
     from sr_core.trust.verdict import judge
@@ -228,10 +234,12 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
             *invented.results(),
             kernel_check(scene, places, restorer),
             *overall_figures(notes, clipped, scene.encoding.step, scene.unit),
+            *inside.checks,
         ),
+        abstain=inside.abstains,
         cautions=restorer.cautions,
         invisible_size_px=restorer.invisible_size_px,
-        covered_share=1.0 if gives_interval(restorer) else 0.0,
+        covered_share=1.0 if gives_interval(restorer) and not inside.reason else 0.0,
         inputs=(source.sha256,),
         software=software(),
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),

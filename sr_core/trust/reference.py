@@ -10,6 +10,8 @@ import math
 from pydantic import Field
 
 from sr_core.records import Record
+from sr_core.trust.declared import Declared
+from sr_core.trust.domain_check import DomainFit
 from sr_core.trust.kernel_check import KernelFit
 from sr_core.trust.limits import Limits
 from sr_core.trust.texture import OctaveFit
@@ -55,6 +57,8 @@ class Reference(Record):
     octaves : what texture real images of this kind have, from training HR; None where those held too few windows.
     guesses : thresholds of what a model may guess (`stages.hallucination`), or None where nothing was to be had.
     kernel : how blur is read from a measurement; None where it cannot be.
+    facts : what the files of training, validation and calibration declare, or None where nobody asked.
+    domain : the statistics of validation images, or None where there were too few.
     """
 
     images: int
@@ -63,3 +67,5 @@ class Reference(Record):
     octaves: OctaveFit | None = None
     guesses: Limits | None = None
     kernel: KernelFit | None = None
+    facts: Declared | None = None
+    domain: DomainFit | None = None

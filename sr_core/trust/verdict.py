@@ -322,8 +322,8 @@ def judge(
     if abstain and claim.level != "none":
         raise TrustError(f"an abstention with a claim of level {claim.level}", "a withdrawn claim", "Use claim.withdraw first.")
     settled = tuple(_settle(check) for check in checks)
-    failed = [_said(c) for c in settled if c.outcome == "fail"]
-    warned = [_said(c) for c in settled if c.outcome == "warn"]
+    failed = [said(c) for c in settled if c.outcome == "fail"]
+    warned = [sentence for c in settled if c.outcome == "warn" and (sentence := said(c)) not in abstain]
     missing = [f"{c.name} could not be checked: {c.sentence}" for c in settled if c.outcome == "skipped" and c.required]
     unclaimed = [claim.text] if claim.level == "none" and not abstain else []
     status: Status = "pass"
@@ -348,7 +348,8 @@ def _settle(check: CheckResult) -> CheckResult:
     return check
 
 
-def _said(check: CheckResult) -> str:
+def said(check: CheckResult) -> str:
+    """Say in words what a check found, with its limit."""
     if check.value is None or math.isnan(check.value):
         return f"{check.name} is not a number: {check.sentence}"
     bound = check.threshold

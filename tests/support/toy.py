@@ -19,7 +19,7 @@ from sr_core.log import Log, Silent
 from sr_core.operators import Operator, make_operator
 from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window
 from sr_core.recipe import Recipe
-from sr_core.records import BundleRef, CalibrationRef, EvaluationRef, Group, ManifestRef, Refusal, Source, Split, StoreRef
+from sr_core.records import BundleRef, CalibrationRef, EvaluationRef, Fact, Group, ManifestRef, Refusal, Source, Split, StoreRef
 from sr_core.split import split_by_group
 from sr_core.trust.verdict import Check, Verdict
 from sr_core.workspace import Workspace, file_sha256
@@ -173,6 +173,9 @@ class ToyDomain:
 
     def provenance(self, path: Path) -> Mapping[str, str]:
         return {}
+
+    def facts(self, source: Source) -> Sequence[Fact]:
+        return (Fact(name="stored type", value=source.dtype),)
 
     def footprint(self, source: Source, scale: int, interval: bool, residual: bool) -> Footprint:
         values = int(np.prod(source.shape)) * scale**2

@@ -108,8 +108,15 @@ def test_windows_without_interval_read_as_no_claim(five_bands: Path, tmp_path: P
 
 
 def test_no_interval_file_without_a_claim(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
-    files = upscale(five_bands, tmp_path / "sr.tif", verdict, half_width=float("nan"))
+    files = upscale(five_bands, tmp_path / "sr.tif", verdict, half_width=None)
     assert [f.role for f in files] == ["image", "verdict"]
+
+
+def test_a_withdrawn_interval_is_a_file_without_values(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
+    files = upscale(five_bands, tmp_path / "sr.tif", verdict, half_width=float("nan"))
+    assert [f.role for f in files] == ["image", "interval", "verdict"]
+    with rasterio.open(files[1].path) as interval:
+        assert (interval.read() == interval.nodata).all()
 
 
 def test_verdict_file_holds_the_hashes(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
