@@ -7,6 +7,7 @@ curves); later stages add `calibration.json`, `precision.json`, `evaluation.json
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,12 @@ class BundleCard(Record):
     perceptual: bool = False
     weights: Digest = ""
     halo: int = 0
+
+    @property
+    def normalisation(self) -> Digest:
+        """Give the sha256 of the constants between file and network: mean, std, unit, valid range and step."""
+        body = [float(self.mean), float(self.std), self.unit, [float(end) for end in self.valid_range], float(self.step)]
+        return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

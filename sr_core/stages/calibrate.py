@@ -100,6 +100,7 @@ def _build(
             precision=restorer.precision,
             estimator=restorer.estimator,
             ensemble=restorer.predictor.ensemble.size,
+            normalisation=card.normalisation,
         ),
         software=software(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array
+from sr_core.records import Digest
 from sr_core.stages.regions import check_no_holes, check_whole
 from sr_core.stages.standard import STANDARD_SCORE, moments_of
 
@@ -38,6 +39,25 @@ class Restored:
     spread: Float32Array
 
 
+@dataclass(frozen=True)
+class _Identity:
+    """What a bundle is, whatever scene it is expressed for and however it is run."""
+
+    weights: Digest
+    operator: Digest
+    normalisation: Digest
+
+    def check(self, calibration: Calibration, folder: Path) -> None:
+        """Refuse a calibration that was made of something else: such a bundle was put together of parts that do not belong together."""
+        from sr_core.bundle import CALIBRATION
+
+        if differences := calibration.misfit(**asdict(self)):
+            raise BundleError(
+                f"{folder / CALIBRATION} was made with {differences}", "the bundle's own calibration",
+                "Fetch the bundle again, or calibrate it again without that file.",
+            )  # fmt: skip
+
+
 class Restorer:
     """A bundle made ready to run.
 
@@ -61,7 +81,7 @@ class Restorer:
     Raises
     ------
     BundleError
-        If the bundle cannot be read.
+        If the bundle cannot be read, or its calibration is of other weights, another degradation or other normalisation.
     InputError
         If there is no such precision or ensemble.
     """
@@ -75,7 +95,7 @@ class Restorer:
         strip: int | None = None,
         ensemble: int | None = None,
     ) -> None:
-        from sr_core.bundle import Bundle
+        from sr_core.bundle import CALIBRATION, Bundle
         from sr_core.inference import Predictor
         from sr_core.networks.precision import choose_precision, training_device
         from sr_core.operators import operator_from
@@ -87,7 +107,10 @@ class Restorer:
         self.card = self.bundle.card
         self.operator = operator_from(self.card.operator)
         text = self.bundle.calibration_text
-        calibration = None if text is None else Calibration.from_json(text, str(folder / "calibration.json"))
+        calibration = None if text is None else Calibration.from_json(text, str(folder / CALIBRATION))
+        self._identity = _Identity(self.bundle.weights_hash, self.operator.digest(), self.card.normalisation)
+        if calibration is not None:
+            self._identity.check(calibration, folder)
         gate = load_gate(folder)
         self.refused = gate.refused(self.bundle.weights_hash) if gate is not None else ()
         if precision == "auto" and calibration is not None and calibration.settings.precision not in self.refused:
@@ -106,8 +129,8 @@ class Restorer:
             self.uncalibrated = "there is no calibration"
             return None
         self.uncalibrated = calibration.mismatch(
-            weights=self.bundle.weights_hash, operator=self.operator.digest(), projection=self.card.projection,
-            precision=self.precision, estimator=self.estimator, ensemble=self.predictor.ensemble.size,
+            **asdict(self._identity), projection=self.card.projection, precision=self.precision, estimator=self.estimator,
+            ensemble=self.predictor.ensemble.size,
         )  # fmt: skip
         return None if self.uncalibrated else calibration
 

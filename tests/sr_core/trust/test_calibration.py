@@ -14,7 +14,7 @@ from sr_core.trust.calibration import Calibration, Promise, Settings, calibrate,
 from sr_core.trust.scores import Accumulator, Sample
 
 BIN = 10 ** (8 / 2048)  # width of a score cell: a factor of 1.009
-MATCHING = {"weights": "a" * 64, "operator": "b" * 64, "projection": True, "precision": "float32"}
+MATCHING = {"weights": "a" * 64, "operator": "b" * 64, "projection": True, "precision": "float32", "normalisation": "d" * 64}
 
 
 def sample(group: str, *, image: str = "", seed: int = 0, size: float = 1.0, shape: tuple[int, int, int] = (2, 40, 40)) -> Sample:
@@ -32,7 +32,8 @@ def samples(n: int) -> Iterator[Sample]:
 def calibrated(items: Iterator[Sample] | list[Sample], *, floor: float = 0.25, one_group: bool = False) -> Calibration:
     return calibrate(
         items, floor=floor, promise=Promise(), group_kind="place", one_group=one_group, unit="grey level", weights="a" * 64,
-        operator="b" * 64, operator_name="bicubic x2", settings=Settings(projection=True, precision="float32"), software="sr 0.1",
+        operator="b" * 64, operator_name="bicubic x2",
+        settings=Settings(projection=True, precision="float32", normalisation="d" * 64), software="sr 0.1",
     )  # fmt: skip
 
 
@@ -160,6 +161,8 @@ def test_a_calibration_from_before_there_were_ensembles_holds_and_keeps_its_dige
         ("precision", "bfloat16", "precision"),
         ("estimator", "heuristic", "spread"),
         ("ensemble", 8, "no self-ensemble"),
+        ("normalisation", "c" * 64, "normalisation"),
+        ("normalisation", "", "normalisation"),
     ],
 )
 def test_any_change_of_what_decides_the_pixels_ends_the_claim(key: str, value: object, word: str) -> None:
@@ -168,6 +171,23 @@ def test_any_change_of_what_decides_the_pixels_ends_the_claim(key: str, value: o
     changed = MATCHING | {key: value}
     assert not made.matches(**changed) and word in made.mismatch(**changed)
     assert made.claim(made.mismatch(**changed)).level == "none"
+
+
+def test_what_belongs_to_the_bundle_is_told_from_what_was_chosen_for_the_run() -> None:
+    made = calibrated(samples(2))
+    own = {"weights": "a" * 64, "operator": "b" * 64, "normalisation": "d" * 64}
+    assert made.misfit(**own) == ""
+    for key, word in (("weights", "weights"), ("operator", "degradation operator"), ("normalisation", "normalisation")):
+        assert word in made.misfit(**own | {key: "c" * 64})
+    said = made.mismatch(**MATCHING | {"weights": "c" * 64, "precision": "bfloat16"})
+    assert said == "it was calibrated with other weights and another precision"
+
+
+def test_a_calibration_from_before_normalisations_were_recorded_holds_and_keeps_its_digest() -> None:
+    made = calibrated(samples(3))
+    old = made.model_copy(update={"settings": made.settings.model_copy(update={"normalisation": ""})})
+    assert "normalisation" not in old.to_json() and Calibration.from_json(old.to_json(), "old") == old
+    assert old.matches(**MATCHING) and old.matches(**MATCHING | {"normalisation": "c" * 64})
 
 
 def test_record_survives_its_file() -> None:
