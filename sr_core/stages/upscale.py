@@ -25,7 +25,7 @@ from sr_core.stages.regions import check_whole, enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
-    from sr_core.trust.verdict import CheckResult, Verdict
+    from sr_core.trust.verdict import CheckResult, Claim, Verdict
 
 WAITING = 2  # bands that the writer has not finished, at most
 
@@ -214,7 +214,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
     if clipped:
         log.say(f"upscale: {clipped} values of {source.path.name} lay beyond what the file can hold and were cut to its range")
     return judge(
-        restorer.claim(domain.group_kind),
+        _claim(domain, restorer, sum(note.values for note in notes)),
         (*worst_of(results), *overall_figures(notes, clipped, scene.encoding.step, scene.unit)),
         cautions=restorer.cautions,
         invisible_size_px=restorer.invisible_size_px,
@@ -223,3 +223,14 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         software=software(),
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
+
+
+def _claim(domain: Domain, restorer: Restorer, values: int) -> Claim:
+    """Give what may be said of an image with so many valid values: nothing, where they are fewer than any calibrated image had."""
+    from sr_core.trust.claim import withdraw
+    from sr_core.trust.scores import ENOUGH_VALUES
+
+    claim = restorer.claim(domain.group_kind)
+    if values >= ENOUGH_VALUES or claim.level == "none":
+        return claim
+    return withdraw(claim, f"only {values} of its values are valid, and {ENOUGH_VALUES} are needed")

@@ -5,17 +5,22 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from made_bundle import make_bundle
-from toy import Run
+from toy import Run, ToyDomain
 
 from sr_core.bundle import CALIBRATION, CARD, BundleCard, read_card
-from sr_core.errors import BundleError
+from sr_core.errors import BundleError, TrustError
+from sr_core.log import Silent
+from sr_core.records import CalibrationRef, ManifestRef, Region
+from sr_core.stages.calibrate import calibrate
+from sr_core.stages.ingest import MANIFEST, load_manifest
 from sr_core.stages.restore import Restorer
 from sr_core.trust.calibration import Calibration
+from sr_core.workspace import Workspace
 
 
 @pytest.fixture
@@ -38,6 +43,39 @@ def refused(folder: Path, word: str) -> None:
     with pytest.raises(BundleError, match=word) as caught:
         Restorer(folder)
     assert caught.value.exit_code == 2 and "\n" not in str(caught.value) and "calibration.json" in str(caught.value)
+
+
+def calibrate_with(run: Run, folder: Path, **parts: tuple[Region, ...]) -> CalibrationRef:
+    """Calibrate the run's bundle on another split."""
+    manifest = load_manifest(run.manifest)
+    changed = manifest.model_copy(update={"split": manifest.split.model_copy(update=parts)})
+    (folder / "manifest").mkdir()
+    (folder / "manifest" / MANIFEST).write_text(changed.to_json())
+    ref = ManifestRef(path=folder / "manifest", hash=changed.content_hash())
+    workspace = Workspace(folder / "workspace")
+    return calibrate(ToyDomain(), ref, run.bundle, recipe=ToyDomain().recipe(), workspace=workspace, log=Silent())
+
+
+def ungrouped(regions: tuple[Region, ...]) -> tuple[Region, ...]:
+    return tuple(region.model_copy(update={"one_group": False}) for region in regions)
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_group_that_trained_or_chose_cannot_calibrate(part: Literal["train", "val"], run: Run, tmp_path: Path) -> None:
+    leaked = ungrouped(load_manifest(run.manifest).split.part(part)[:1])
+    with pytest.raises(TrustError, match="calibration region .* of place .*; expected a group that did not train") as caught:
+        calibrate_with(run, tmp_path, calibration=leaked)
+    assert caught.value.exit_code == 2 and not (tmp_path / "workspace" / "calibrate").exists()
+
+
+def test_one_group_left_to_calibrate_on_makes_no_interval(run: Run, tmp_path: Path) -> None:
+    one = load_manifest(run.manifest).split.calibration[:1]
+    made = calibrate_with(run, tmp_path, calibration=one)
+    restorer = Restorer(made.path)
+    assert made.level == "none" and restorer.calibration is not None and restorer.calibration.n == 1
+    assert "at least two are needed" in restorer.claim("place").text
+    restored = restorer.restore(np.full((2, 20, 20), 0.5, np.float32), np.ones((20, 20), bool))
+    assert np.isnan(restored.half_width).all()
 
 
 def test_the_stage_records_the_normalisation_of_the_card(run: Run) -> None:

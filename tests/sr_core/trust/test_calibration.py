@@ -141,6 +141,48 @@ def test_masked_pixels_do_not_count() -> None:
     assert calibrated([clean._replace(mask=np.zeros((40, 40), bool)), other]).n == 1
 
 
+def test_a_spread_that_is_not_a_number_is_not_held_either() -> None:
+    broken = sample("g", seed=1)
+    broken.spread[:, :10] = np.nan
+    made = calibrated([broken, sample("h", seed=2)])
+    assert made.multiplier is None and made.claim().level == "none" and "errors are beyond" in made.claim().text
+    few = sample("g", seed=1)
+    few.spread[:, :2] = np.nan
+    made = calibrated([few, sample("h", seed=2)])
+    assert made.multiplier is not None and made.groups[0].coverage <= 0.95
+    negative = sample("g", seed=1)
+    negative.spread[:, :10] = -1.0  # with the floor below zero: no interval there either
+    assert calibrated([negative, sample("h", seed=2)]).multiplier is None
+    infinite = sample("g", seed=1)
+    infinite.abs_error[:, :10] = np.inf
+    assert calibrated([infinite, sample("h", seed=2)]).multiplier is None
+
+
+def test_an_image_with_too_few_valid_values_is_no_group() -> None:
+    tiny = sample("tiny", seed=1)
+    mask = np.zeros((40, 40), bool)
+    mask[0, :40] = mask[1, :9] = True  # 2 bands of 49
+    assert calibrated([tiny._replace(mask=mask), *samples(22)]).n == 22
+    mask[1, 9] = True
+    assert mask.sum() == 50 and calibrated([tiny._replace(mask=mask), *samples(22)]).n == 23
+    left = calibrated([sample("a"), tiny._replace(mask=np.zeros((40, 40), bool))])
+    assert left.n == 1 and left.claim().level == "none" and "on one place only" in left.claim().text
+
+
+def test_constant_images_calibrate_to_next_to_nothing() -> None:
+    flat = [s._replace(abs_error=np.zeros_like(s.abs_error), spread=np.zeros_like(s.spread)) for s in samples(3)]
+    made = calibrated(flat)
+    half = made.half_width(np.zeros((1, 4, 4), np.float32))
+    assert made.multiplier is not None and (half > 0).all() and (half <= 1e-3).all()
+    assert all(row.coverage == 1.0 for row in made.groups) and made.largest_errors_held == 1.0
+
+
+@pytest.mark.parametrize("n", [2, 8, 9, 21])
+def test_fewer_groups_than_a_certified_claim_needs_are_said_so(n: int) -> None:
+    claim = calibrated(samples(n)).claim()
+    assert claim.level == "empirical" and f"{n} are too few (22 needed) for a statement about new places" in claim.text
+
+
 def test_a_calibration_from_before_there_were_ensembles_holds_and_keeps_its_digest() -> None:
     made = calibrated(samples(3))
     text = made.to_json()
