@@ -83,7 +83,7 @@ def _build(
     split = manifest.split
     choice = choose_floor(
         _samples(domain, manifest, split.val, restorer, "choosing the interval's floor", log),
-        step=card.step, data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
+        step=max(card.step, card.noise), data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
     )  # fmt: skip
     calibration = calibrate_samples(
         _samples(domain, manifest, split.calibration, restorer, "calibrating", log),

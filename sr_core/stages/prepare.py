@@ -49,6 +49,7 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
         "manifest": manifest.hash,
         "operator": operator.digest(),
         "patches": recipe.patches.digest(),
+        **({"noise": str(recipe.noise)} if recipe.noise else {}),
     }
 
     def build(folder: Path) -> StoreRef:
@@ -119,7 +120,7 @@ def _shard(
 
     with domain.open(source) as scene:
         encoding = scene.encoding
-        pairs = [region_pair(domain, source, region, split, operator, scene, steps.one) for split, region in parts]
+        pairs = [region_pair(domain, source, region, split, operator, scene, steps.one, recipe.noise) for split, region in parts]
     what = (pairs, recipe.patches, recipe.scale, encoding, operator.to_json(), source.sha256)
     if found := find_shard(path, header_of(*what).digest(), check=True):
         path.with_name(path.name + ".partial").unlink(missing_ok=True)

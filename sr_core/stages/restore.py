@@ -157,7 +157,7 @@ class Restorer:
         same = (self.card.unit, self.card.valid_range) == (theirs.unit, theirs.valid_range)
         constants = {} if same else {"mean": theirs.mean, "std": theirs.std, "unit": theirs.unit, "valid_range": theirs.valid_range}
         rival = copy(self)
-        card = self.card.model_copy(update={**constants, "step": theirs.step, "projection": theirs.projection})
+        card = self.card.model_copy(update={**constants, "step": theirs.step, "noise": theirs.noise, "projection": theirs.projection})
         rival.bundle = replace(self.bundle, card=card)
         rival.card, rival.operator = card, other.operator
         rival.predictor = Predictor(rival.bundle, self.precision, None, self.device)
@@ -182,7 +182,7 @@ class Restorer:
         other.card = card.model_copy(
             update={
                 "mean": moments.mean + moments.std * card.mean, "std": moments.std * card.std, "data_range": moments.std * card.data_range,
-                "unit": scene.unit, "valid_range": encoding.valid_range, "step": encoding.step,
+                "noise": moments.std * card.noise, "unit": scene.unit, "valid_range": encoding.valid_range, "step": encoding.step,
             }
         )  # fmt: skip
         other.bundle = replace(self.bundle, card=other.card)
@@ -210,7 +210,12 @@ class Restorer:
         """LR pixels around a window of the network's output that its projection depends on, and its residual."""
         if not self.windowed:
             return WHOLE
-        return int(self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale)) if self.card.projection else 0
+        if not self.card.projection:
+            return 0
+        from sr_core.operators.projection import NEAR
+
+        near = NEAR if self.card.noise else 0  # over which the power of the residual is averaged
+        return int(self.operator.pinv_halo(PINV_TOLERANCE) + near + -(-self.operator.support // self.scale))
 
     def restore(self, y: Float32Array, mask: BoolArray) -> Restored:
         """Upscale a measurement.
@@ -283,14 +288,14 @@ class Restorer:
         low, high = self.card.valid_range
         if valid_range is not None:
             low, high = max(low, valid_range[0]), min(high, valid_range[1])
-        return operator.project(image, y, (low, high), self.card.step).numpy()
+        return operator.project(image, y, (low, high), self.card.step, self.card.noise).numpy()
 
     def project(self, sr: Float32Array, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""
         import torch
 
         image, filled = (torch.from_numpy(np.ascontiguousarray(array)) for array in (sr, self.predictor.fill(y, mask)))
-        return self.operator.project(image, filled, self.card.valid_range, self.card.step).numpy()
+        return self.operator.project(image, filled, self.card.valid_range, self.card.step, self.card.noise).numpy()
 
     def base_of(self, net: SRNet, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give what a network's base alone (the fitted linear filter) makes of a measurement, projected like the model's own output.

@@ -13,6 +13,7 @@ import numpy as np
 
 from sr_core.raster import BoolArray
 from sr_core.trust.consistency import BoundsMeter, MaskMeter, ResidualMeter, guess, saturated_pixels
+from sr_core.trust.noisy import noise_power_check, noise_tail_check
 from sr_core.trust.verdict import Check, CheckResult, Evidence, limit, skipped
 
 ROUNDING = 1 / math.sqrt(12)  # rms of rounding to a step of 1
@@ -32,6 +33,8 @@ class ResidualRms:
         meter = _residual(evidence)
         if not meter.count.sum():
             return skipped(self.name, _nothing(evidence))
+        if evidence.noise > 0:
+            return noise_power_check(self.name, meter, evidence, ROUNDING * evidence.step * rounding_passed(evidence))
         threshold, source = residual_limits(evidence)[0]
         return limit(
             self.name, meter.rms, unit=evidence.unit, threshold=threshold, source=source,
@@ -51,6 +54,8 @@ class ResidualMax:
         meter = _residual(evidence)
         if not meter.count.sum():
             return skipped(self.name, _nothing(evidence))
+        if evidence.noise > 0:
+            return noise_tail_check(self.name, meter, evidence)
         threshold, source = residual_limits(evidence)[1]
         return limit(
             self.name, meter.max, unit=evidence.unit, threshold=threshold, source=source,

@@ -160,6 +160,7 @@ class Evidence:
     rows, cols : first rows and columns, in this window's SR pixels, of the pieces that the image was computed in; 0 left out.
     transform_lr, transform_hr : positions as the two files state them, (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of
         pixel corners of the whole image; None where the format has none.
+    noise : standard deviation of the measurement's white noise, physical unit; 0: it is exact.
     """
 
     y: Float32Array
@@ -181,6 +182,7 @@ class Evidence:
     cols: tuple[int, ...] = ()
     transform_lr: Transform | None = None
     transform_hr: Transform | None = None
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         lr = {self.y.shape, self.residual.shape, (self.y.shape[0], *self.mask_lr.shape)}

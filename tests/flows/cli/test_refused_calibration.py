@@ -46,7 +46,8 @@ def refused(words: Sequence[str], *said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "word"), [("weights", "other weights"), ("operator", "another degradation operator"), ("normalisation", "another normalisation")]
+    ("key", "word"),
+    [("weights", "other weights"), ("operator", "another degradation operator"), ("normalisation", "another normalisation")],
 )
 def test_a_calibration_of_something_else(key: str, word: str, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "bundle")

@@ -63,7 +63,7 @@ def ungrouped(regions: tuple[Region, ...]) -> tuple[Region, ...]:
 @pytest.mark.parametrize("part", ["train", "val"])
 def test_a_group_that_trained_or_chose_cannot_calibrate(part: Literal["train", "val"], run: Run, tmp_path: Path) -> None:
     leaked = ungrouped(load_manifest(run.manifest).split.part(part)[:1])
-    with pytest.raises(TrustError, match="calibration region .* of place .*; expected a group that did not train") as caught:
+    with pytest.raises(TrustError, match=r"calibration region .* of place .*; expected a group that did not train") as caught:
         calibrate_with(run, tmp_path, calibration=leaked)
     assert caught.value.exit_code == 2 and not (tmp_path / "workspace" / "calibrate").exists()
 
