@@ -104,7 +104,7 @@ SIDE = 400  # LR pixels
 
 
 def cost(*bright: tuple[int, int], side: int = SIDE) -> tuple[float, Tensor, Tensor]:
-    """Project a scene that clips at some LR places: the work, in applications of A or A+ to all of it; the image; the same without range."""
+    """Project a scene that clips at some LR places: the work, in applications of A or A+ to all of it, the image, and without range."""
     from sr_core.operators.projection import project
 
     operator = Counted(make_operator("bicubic", 2))

@@ -14,8 +14,10 @@ from sr_core.operators import make_operator
 from sr_core.raster import Raster, Window
 from sr_core.records import Group, Region
 from sr_core.stages.evaluate import load_evaluation
+from sr_core.stages.gate import Decision
 from sr_core.stages.grain import TILE, Grain
 from sr_core.stages.ingest import load_manifest
+from sr_core.stages.package import card_text
 from sr_core.stages.regions import degrade, degrade_window, read_pair
 from sr_core.stages.restore import Restorer
 from sr_core.stages.upscale import upscale_path
@@ -97,6 +99,14 @@ def test_delivered_images_leave_the_noise_and_beat_the_exact_projection(noisy: R
         errors["noise-aware"].append(float(np.square(made - pair.hr.pixels).mean()))
         errors["exact"].append(float(np.square(exact - pair.hr.pixels).mean()))
     assert np.mean(errors["noise-aware"]) < 0.9 * np.mean(errors["exact"])
+
+
+def test_the_model_card_says_it_and_how_many_of_the_largest_errors_were_held(noisy: Run) -> None:
+    decision = Decision(register_it=False, promote=False, reasons=(), sentence="Not registered.")
+    text = card_text(read_card(noisy.bundle.path), load_evaluation(noisy.evaluation), decision)
+    assert "White noise of 0.02 reflectance on the measurement." in text
+    (claimed,) = [line for line in text.splitlines() if load_evaluation(noisy.evaluation).claim.text in line]
+    assert "Of the 1 % largest errors on the test regions the interval held " in claimed
 
 
 def torch_of(values: np.ndarray) -> object:
