@@ -123,7 +123,7 @@ class AddsDetail:
         noise = evidence.step * ROUNDING
         if not mask.any() or not detail > 4 * noise:
             return skipped(self.name, "the image has no fine detail to judge by", required=False)
-        part = guess(evidence.z, evidence.operator, mask)[:, mask].astype(np.float64)
+        part = guess(evidence.z, evidence.operator, mask, double=False)[:, mask].astype(np.float64)
         added = math.sqrt(max(0.0, float(np.mean(part**2)) - noise**2)) if np.isfinite(part).all() else math.nan
         return limit(
             self.name, added / detail, unit="", threshold=DETAIL_LIMIT, source="physical", direction="at least", severity="warn",
@@ -219,7 +219,7 @@ def _fine_detail(evidence: Evidence) -> float:
     mask = evidence.mask_hr
     image = np.where(mask, np.nan_to_num(evidence.bicubic.astype(np.float64)), 0.0)
     sigma = tuple(float(s) for s in evidence.scale)
-    weight = gaussian_filter(mask.astype(np.float64), sigma)
+    weight = 1.0 if mask.all() else gaussian_filter(mask.astype(np.float64), sigma)
     squares = []
     for band in image:
         with np.errstate(invalid="ignore", divide="ignore"):
