@@ -65,7 +65,8 @@ class Beside:
         general = None
         if self.general is not None and recipe.adaptation.general_share > 0:
             pictures = GeneralPictures(kinds=domain.operators())
-            general = prepare(pictures, self.general, recipe=recipe, workspace=workspace, log=log)
+            without = recipe.model_copy(update={"noise": 0.0})  # it is in the unit of the domain's own images
+            general = prepare(pictures, self.general, recipe=without, workspace=workspace, log=log)
         others = [scale for scale in recipe.training.scales if scale != recipe.scale]
         prepared = (
             prepare(domain, manifest, recipe=_at_scale(recipe, scale), workspace=workspace, log=log) for scale in others

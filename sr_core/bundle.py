@@ -7,6 +7,7 @@ curves); later stages add `calibration.json`, `precision.json`, `evaluation.json
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 import safetensors.torch
 import torch
+from pydantic import Field
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -70,6 +72,7 @@ class BundleCard(Record):
     licence, credits : of the training data, as far as they bind the model.
     notes : what a reader should know, one sentence each.
     projection : whether the output is projected onto the measurement.
+    noise : standard deviation of the measurement's white noise, in `unit`; 0: none. Projection and its check allow for it.
     perceptual : whether an adversarial phase made it, which trades PSNR for texture; only a recipe of that purpose asks for one.
     weights : hash of the weights; halo : LR pixels of context that a window needs. Both are filled in by `Bundle.save`.
     """
@@ -92,9 +95,16 @@ class BundleCard(Record):
     credits: tuple[str, ...]
     notes: tuple[str, ...]
     projection: bool = True
+    noise: float = Field(default=0.0, exclude_if=lambda noise: not noise)
     perceptual: bool = False
     weights: Digest = ""
     halo: int = 0
+
+    @property
+    def normalisation(self) -> Digest:
+        """Give the sha256 of the constants between file and network: mean, std, unit, valid range, step and noise."""
+        body = [float(self.mean), float(self.std), self.unit, [float(end) for end in self.valid_range], float(self.step), float(self.noise)]
+        return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -232,7 +232,10 @@ class Recipe(Record):
     """All settings of a run.
 
     `operator` names one of the domain's degradations; `data_range` is the range that PSNR and SSIM assume, in the image's
-    unit (None: measured once on the training pixels and recorded). `purpose` "perceptual" adds the adversarial phase: texture that looks
+    unit (None: measured once on the training pixels and recorded). `noise` is the standard deviation of the white noise that the sensor is
+    known to add to every LR image, in its unit; made LR images get it, too.
+
+    `purpose` "perceptual" adds the adversarial phase: texture that looks
     right at the cost of PSNR, which must be asked for by this name; where a domain's recipe sets `allow_perceptual` to false, by both.
     `storage` is the type in which the bundle keeps the network's weights; they are rounded before calibration, so what is calibrated is
     what is kept. `licence` and `credits` (sentences; as one text, with ";" between them) are those of the training data; they go into the
@@ -246,6 +249,7 @@ class Recipe(Record):
     operator: str = "bicubic"
     seed: Annotated[int, Field(ge=0)] = 1
     data_range: float | None = None
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False, exclude_if=lambda noise: not noise)] = 0.0
     storage: Literal["float32", "float16"] = "float32"
     licence: str = ""
     credits: tuple[str, ...] = ()
@@ -329,7 +333,7 @@ class Recipe(Record):
         RecipeError
             If a name is unknown (the nearest known one is suggested) or the settings conflict.
         """
-        body = self.model_dump()
+        body = {"noise": self.noise} | self.model_dump()  # which leaves a noise of 0 out
         if "network.family" in overrides:
             body["network"] |= self.network.unchosen()
         if any(f"training.{limit}" in overrides for limit in ENDS):

@@ -39,6 +39,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "allow_perceptual": "Whether purpose=perceptual is allowed; medical images ask for it by name.",
         "scale": "SR pixels per pixel and axis, 2 to 8.",
         "operator": "The degradation that makes LR from HR: a name of the domain, for instance bicubic or mtf.",
+        "noise": "Standard deviation of the white noise that the sensor adds to an LR image, in its unit; 0: none known.",
         "seed": "Of everything drawn: first weights, patches, flips. The same seed repeats a run.",
         "storage": "Number format of the stored weights; float16 takes half the room, rounded before anything is measured.",
         "licence": "Licence of the model, for its card.",

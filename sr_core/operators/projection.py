@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
+from scipy.ndimage import find_objects, label, maximum_filter
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -110,7 +112,7 @@ def _sigma(noise: float | Tensor, y: Tensor) -> Tensor | None:
 def _settle(
     operator: Operator, x: Tensor, ys: tuple[Tensor, Tensor], outside: Tensor, valid_range: tuple[float, float], step: float
 ) -> Tensor:
-    """Clip and correct one band (H, W), in the window that holds its clipped pixels and their reach.
+    """Clip and correct one band (H, W), in the windows that hold its clipped pixels and their reach.
 
     `ys` are the measurement, whose rails count, and what of it is to be explained (the same where there is no noise).
 
@@ -120,13 +122,22 @@ def _settle(
     A^+ of each residual, with Nesterov's momentum. On a scene with nodata edges, eight rounds left 0.12 and 0.08 of a step (rms away
     from clipped pixels, scales 2 and 3), where clipping and correcting the clipped image left 0.12 and 0.15, and errors up to 23 steps.
     """
-    top, bottom, left, right = _window(operator, outside, ys[0].shape)
-    s_row, s_col = operator.scale
-    part = (slice(s_row * top, s_row * bottom), slice(s_col * left, s_col * right))
-    measured, wanted = (y[top:bottom, left:right] for y in ys)
-    seam = _seam(operator, (top, bottom, left, right), ys[0])
+    out = x.clamp(*valid_range)
+    for window in _windows(operator, outside, ys[0].shape):
+        top, bottom, left, right = window
+        s_row, s_col = operator.scale
+        part = (slice(s_row * top, s_row * bottom), slice(s_col * left, s_col * right))
+        measured, wanted = (y[top:bottom, left:right] for y in ys)
+        out[part] = _rounds(operator, x[part], measured, wanted, _seam(operator, window, ys[0]), valid_range, step)
+    return out
+
+
+def _rounds(
+    operator: Operator, free: Tensor, measured: Tensor, wanted: Tensor, seam: Tensor, valid_range: tuple[float, float], step: float
+) -> Tensor:
+    """Clip and correct a window in at most eight rounds; see `_settle`."""
     low, high = valid_range
-    free = ahead = x[part]
+    ahead = free
     momentum = 1.0
     for _ in range(ROUNDS):
         residual = (wanted - operator.apply(ahead.clamp(low, high))) * seam
@@ -139,9 +150,7 @@ def _settle(
         before, free = free, ahead + operator.pinv(residual)
         grown = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
         ahead, momentum = free + (momentum - 1) / grown * (free - before), grown
-    out = x.clamp(low, high)
-    out[part] = free.clamp(low, high)
-    return out
+    return free.clamp(low, high)
 
 
 def _seam(operator: Operator, window: tuple[int, int, int, int], y: Tensor) -> Tensor:
@@ -159,17 +168,23 @@ def _seam(operator: Operator, window: tuple[int, int, int, int], y: Tensor) -> T
     return seam
 
 
-def _window(operator: Operator, outside: Tensor, lr_shape: torch.Size) -> tuple[int, int, int, int]:
-    """Give first and last (exclusive) LR row and column of the clipped pixels with the reach of `A^+` around them."""
+def _windows(operator: Operator, outside: Tensor, lr_shape: torch.Size) -> list[tuple[int, int, int, int]]:
+    """Give first and last (exclusive) LR row and column of windows that hold the clipped pixels with the reach of `A^+` around them.
+
+    No two of them touch, so that each can be settled as if it were alone.
+    """
+    height, width = lr_shape
     if not operator.windowed:
-        return 0, lr_shape[0], 0, lr_shape[1]
+        return [(0, height, 0, width)]
     s_row, s_col = operator.scale
     reach = operator.pinv_halo(HALO_TOLERANCE) + -(-operator.support // min(s_row, s_col))
-    rows = torch.nonzero(outside.any(1)).flatten()
-    cols = torch.nonzero(outside.any(0)).flatten()
-    return (
-        max(0, int(rows[0]) // s_row - reach),
-        min(lr_shape[0], int(rows[-1]) // s_row + 1 + reach),
-        max(0, int(cols[0]) // s_col - reach),
-        min(lr_shape[1], int(cols[-1]) // s_col + 1 + reach),
-    )
+    clipped = outside.reshape(height, s_row, width, s_col).any(3).any(1).cpu().numpy()
+    grown = maximum_filter(clipped, 2 * reach + 1, mode="constant")
+    while True:
+        boxes = find_objects(label(grown, np.ones((3, 3), int))[0])
+        filled = grown.copy()
+        for box in boxes:
+            filled[box] = True
+        if np.array_equal(filled, grown):
+            return [(rows.start, rows.stop, cols.start, cols.stop) for rows, cols in boxes]
+        grown = filled

@@ -84,7 +84,7 @@ def _build(
     split = manifest.split
     choice = choose_floor(
         _samples(domain, manifest, split.val, restorer, "choosing the interval's floor", log),
-        step=card.step, data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
+        step=max(card.step, card.noise), data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
     )  # fmt: skip
     fitted = domain_of(domain, manifest, restorer, log)
     calibration = calibrate_samples(
@@ -102,6 +102,7 @@ def _build(
             precision=restorer.precision,
             estimator=restorer.estimator,
             ensemble=restorer.predictor.ensemble.size,
+            normalisation=card.normalisation,
         ),
         software=software(),
     )

@@ -17,6 +17,7 @@ from sr_core.patches.layout import STRIP, StoredSplit
 from sr_core.patches.strips import Shape, Strip, check_finite, stored_values
 from sr_core.raster import Encoding, Raster, Scene, StoredRaster, StoredScene, Window
 from sr_core.records import Region, Source
+from sr_core.stages.grain import Grain
 from sr_core.stages.regions import check_usable, fine_slices, measure, measured_codes, multiple, seen, under
 from sr_core.stages.smoothing import reach_of, smoothed
 
@@ -39,6 +40,7 @@ class RegionPair:
     name, split, bands, unit, valid_range, lr_shape, hr_shape : as `PairImage`.
     source, region : where its pixels come from.
     window : the region in whole LR pixels, on the scene's HR grid.
+    grain : the noise of its measurement, or None.
     step : called after every window.
     smoothing : standard deviation of a Gaussian that the pixels pass through before anything else, HR pixels; 0: none.
     """
@@ -55,6 +57,7 @@ class RegionPair:
     window: Window
     domain: Domain = field(repr=False)
     operator: Operator = field(repr=False)
+    grain: Grain | None = field(repr=False)
     step: Callable[[], None] = field(repr=False)
     smoothing: float = 0.0
 
@@ -108,6 +111,7 @@ class RegionPair:
     def _cut(self, scene: _Shared, place: Window, out: Strip, encoding: Encoding) -> None:
         """Read and degrade a window of the LR grid, and put its stored values where they belong."""
         there, inside = under(place, self.hr_shape[1:], self.operator)
+        noise = None if self.grain is None else self.grain.drawn(len(self.bands), place)
         with scene.lock:
             stored = self._read_stored(scene.scene, there)
             kept = stored is not None and encoding.exact and bool(stored.mask.all()) and encoding.holds(stored.stored)
@@ -120,9 +124,9 @@ class RegionPair:
         if stored is not None and kept:  # what is stored again need not be decoded, and there is no hole: the masks stay True
             out.hr[...] = stored.stored[(slice(None), *fine_slices(inside, self.operator.scale))]
             pixels = encoding.integers(stored.stored) if encoding.whole else encoding.decode(stored.stored)
-            out.lr[...] = measured_codes(pixels, inside, encoding, self.operator)
+            out.lr[...] = measured_codes(pixels, inside, encoding, self.operator, noise)
             return
-        pair = measure(hr, usable, inside, encoding, self.operator)
+        pair = measure(hr, usable, inside, encoding, self.operator, noise)
         out.lr[...], out.hr[...] = stored_values(pair.lr.pixels, encoding), stored_values(pair.hr.pixels, encoding)
         out.mask_lr[...], out.mask_hr[...] = pair.lr.mask, pair.hr.mask
 
@@ -178,7 +182,7 @@ def _empty(height: int, pair: RegionPair, encoding: Encoding) -> Strip:
 
 def region_pair(
     domain: Domain, source: Source, region: Region, split: StoredSplit, operator: Operator, scene: Scene, step: Callable[[], None],
-    smoothing: float = 0.0,
+    smoothing: float = 0.0, noise: float = 0.0,
 ) -> RegionPair:  # fmt: skip
     """Describe a region as a pair of images; of its pixels only the first few are read.
 
@@ -187,6 +191,7 @@ def region_pair(
     scene : the open source.
     step : called after every window that is degraded.
     smoothing : see `RegionPair`.
+    noise : standard deviation of the measurement's white noise, physical unit.
 
     Raises
     ------
@@ -200,7 +205,8 @@ def region_pair(
     return RegionPair(
         name=name, split=split, bands=first.bands, unit=first.unit, valid_range=first.valid_range,
         lr_shape=(bands, window.height // rows, window.width // cols), hr_shape=(bands, window.height, window.width),
-        source=source, region=region, window=window, domain=domain, operator=operator, step=step, smoothing=smoothing,
+        source=source, region=region, window=window, domain=domain, operator=operator, grain=Grain.of(region, noise), step=step,
+        smoothing=smoothing,
     )  # fmt: skip
 
 

@@ -130,7 +130,8 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
     scores: list[RegionScore] = []
     for done, region in enumerate(regions):
         log.progress("evaluating", done, len(regions))
-        measured = _Measured.of(read_pair(domain, manifest, region, restorer.operator), restorer, linear, rivals)
+        pair = read_pair(domain, manifest, region, restorer.operator, card.noise)
+        measured = _Measured.of(pair, restorer, linear, rivals)
         scores.append(measured.score(domain, region, restorer, rivals, protocol, plant=region in planted))
         measured.save(folder / PICTURES / f"{region.name}.npz", restorer)
         if meter is not None and region in gated:
@@ -191,7 +192,8 @@ def _linear_filter(domain: Domain, manifest: Manifest, restorer: Restorer) -> SR
     if net.filter is not None and not restorer.card.parents:
         return net
     taps = restorer.card.recipe.network.linear_taps
-    pairs = (read_pair(domain, manifest, region, restorer.operator) for region in manifest.split.train)
+    noise = restorer.card.noise
+    pairs = (read_pair(domain, manifest, region, restorer.operator, noise) for region in manifest.split.train)
     tensors = (
         (torch.from_numpy(p.lr.pixels), torch.from_numpy(p.hr.pixels), torch.from_numpy(p.lr.mask), torch.from_numpy(p.hr.mask))
         for p in pairs

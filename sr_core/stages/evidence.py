@@ -96,6 +96,7 @@ def evidence_of(
         residual=residual_of(restorer.operator, lr, delivered, mask)[:, rows, cols],
         half_width=None if half_width is None else half_width[:, fine_rows, fine_cols],
         step=step,
+        noise=restorer.card.noise,
         valid_range=lr.valid_range,
         unit=lr.unit,
         bands=lr.bands,

@@ -110,7 +110,7 @@ def domain_of(domain: Domain, manifest: Manifest, restorer: Restorer, log: Log) 
     for done, region in enumerate(regions):
         log.progress("measuring what images look like", done, len(regions))
         unit = region.group.id if independent else region.name
-        figures = _figures(read_pair(domain, manifest, region, restorer.operator), restorer)
+        figures = _figures(read_pair(domain, manifest, region, restorer.operator, restorer.card.noise), restorer)
         found[done >= len(split.val)].setdefault(unit, []).append(figures)
     log.progress("measuring what images look like", len(regions), len(regions))
     validated, calibrated = found

@@ -126,7 +126,7 @@ def _pictures(ref: EvaluationRef, evaluation: Evaluation) -> tuple[RegionPicture
 def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate: PrecisionGate | None = None) -> str:
     """Write the model card (Markdown): what it is, what it was measured at, what may be claimed, what it must not be used for."""
     from sr_core.report.invention import invention_sentences
-    from sr_core.report.tables import ratio
+    from sr_core.report.tables import largest_errors_sentence, ratio
 
     rows = "\n".join(
         f"| {m} | {evaluation.mean_psnr_db(m):.2f} | {evaluation.mean_ssim(m):.4f} | {ratio(evaluation.mean_octave_energy(m))} |"
@@ -135,15 +135,17 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
     groups = "one group" if evaluation.one_group else f"{len({r.region.group for r in evaluation.regions})} {evaluation.group_kind}s"
     notes = "\n".join(f"- {note}" for note in evaluation.notes) or "- none"
     credits_ = "\n".join(f"- {credit}" for credit in card.credits) or "- none stated"
+    largest = largest_errors_sentence(evaluation)
     cautions = f"\n\n{MADE_UP}" if card.perceptual else ""
     formats = " ".join(gate.says()) if gate is not None else "No other number format than float32 was measured."
     invented = "\n\n" + " ".join(said) if (said := invention_sentences(evaluation)) else ""
     d = card.descriptor
+    noise = f" White noise of {card.noise:g} {card.unit} on the measurement." if card.noise else ""
     return f"""# {evaluation.domain}, x{evaluation.scale}: {d.family}
 
 {decision.sentence}
 
-- Degradation: {evaluation.operator}
+- Degradation: {evaluation.operator}{noise}
 - Purpose: {"texture that looks right, at the cost of PSNR (perceptual)" if card.perceptual else "fidelity"}
 - Network: {d.describe()}, {"band-wise" if d.bandwise else "joint bands"}, over {d.base} base
 - Trained on: {card.data_summary} (store {card.data[:12]}), unit {card.unit}
@@ -162,7 +164,7 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
 
 ## What may be claimed
 
-{evaluation.claim.text}{cautions}
+{" ".join(filter(None, (evaluation.claim.text, largest)))}{cautions}
 
 ## Notes
 

@@ -68,7 +68,7 @@ def measure_precision(
     regions = in_turn(manifest.split.part(split))
     for done, region in enumerate(regions):
         log.progress("measuring precision", done, len(regions))
-        meter.add(region, read_pair(domain, manifest, region, meter.full.operator))
+        meter.add(region, read_pair(domain, manifest, region, meter.full.operator, meter.full.card.noise))
     log.progress("measuring precision", len(regions), len(regions))
     return meter.gate(split, domain.group_kind, limits or Limits())
 

@@ -49,6 +49,7 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
         "manifest": manifest.hash,
         "operator": operator.digest(),
         "patches": recipe.patches.digest(),
+        **({"noise": str(recipe.noise)} if recipe.noise else {}),
     }
 
     def build(folder: Path) -> StoreRef:
@@ -125,7 +126,7 @@ def _shard(
     with domain.open(source) as scene:
         encoding = scene.encoding
         pairs = [
-            region_pair(domain, source, region, split, operator, scene, steps.one, smoothing)
+            region_pair(domain, source, region, split, operator, scene, steps.one, smoothing, recipe.noise)
             for split, region in parts
             for smoothing in _smoothings(split, recipe)
         ]

@@ -48,7 +48,7 @@ def seen_regions(
     """Restore regions one after the other; `what` names the work in the progress line."""
     for done, region in enumerate(regions):
         log.progress(what, done, len(regions))
-        pair = read_pair(domain, manifest, region, restorer.operator)
+        pair = read_pair(domain, manifest, region, restorer.operator, restorer.card.noise)
         restored = restorer.restore(pair.lr.pixels, pair.lr.mask)
         yield Seen(region, pair, restored, pair.encoding.decode(pair.encoding.encode(restored.sr)))
     log.progress(what, len(regions), len(regions))

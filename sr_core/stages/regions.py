@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sr_core.errors import InputError, RecipeError, ShapeError
 from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window
 from sr_core.records import Manifest, Region, Source
+from sr_core.stages.grain import Grain
 
 if TYPE_CHECKING:
     from sr_core.domain import Domain
@@ -23,6 +24,7 @@ REACH = 64  # HR px over which a hole is filled from its nearest usable pixel: w
 TOGETHER = 1 << 20  # HR px of the bands that are degraded at once: long steps, whose float64 copies stay in the cache
 Read = Callable[[Window], Raster]
 Stored = npt.NDArray[np.generic]
+Noise = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ def operator_of(domain: Domain, recipe: Recipe) -> Operator:
     return kinds[recipe.operator](recipe.scale)
 
 
-def read_pair(domain: Domain, manifest: Manifest, region: Region, operator: Operator) -> Pair:
+def read_pair(domain: Domain, manifest: Manifest, region: Region, operator: Operator, noise: float = 0.0) -> Pair:
     """Read a region of HR pixels and degrade it as an image of its own (its borders are the operator's borders).
+
+    `noise` is the standard deviation of the white noise that its measurement gets, physical unit.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def read_pair(domain: Domain, manifest: Manifest, region: Region, operator: Oper
         hr = scene.read(multiple(region.window, operator.scale))
         encoding = scene.encoding
     check_usable(hr.mask.any(), source, region)
-    return degrade(hr, encoding, operator)
+    return degrade(hr, encoding, operator, Grain.of(region, noise))
 
 
 def check_usable(usable: bool | np.bool_, source: Source, region: Region) -> None:
@@ -96,8 +100,8 @@ def multiple(window: Window, scale: tuple[int, int]) -> Window:
     return Window(window.row, window.col, rows, cols)
 
 
-def degrade(hr: Raster, encoding: Encoding, operator: Operator) -> Pair:
-    """Measure an HR image: y = Q(A x), quantised as the file quantises.
+def degrade(hr: Raster, encoding: Encoding, operator: Operator, grain: Grain | None = None) -> Pair:
+    """Measure an HR image: y = Q(A x + n), quantised as the file quantises; n is the grain, or nothing.
 
     An LR pixel is usable only if every HR pixel under the operator's taps is; an HR pixel only if its LR pixel is. Unusable HR pixels
     take the value of the nearest usable one within 64 px, or else the valid value nearest to 0.
@@ -109,10 +113,12 @@ def degrade(hr: Raster, encoding: Encoding, operator: Operator) -> Pair:
     """
     rows, cols = operator.scale
     height, width = hr.mask.shape
-    return degrade_window(reader_of(hr), Window(0, 0, height // rows, width // cols), (height, width), encoding, operator)
+    return degrade_window(reader_of(hr), Window(0, 0, height // rows, width // cols), (height, width), encoding, operator, grain)
 
 
-def degrade_window(read: Read, window: Window, shape: tuple[int, int], encoding: Encoding, operator: Operator) -> Pair:
+def degrade_window(
+    read: Read, window: Window, shape: tuple[int, int], encoding: Encoding, operator: Operator, grain: Grain | None = None
+) -> Pair:
     """Measure a window of an HR image: the same bits as that window of `degrade`.
 
     Parameters
@@ -126,7 +132,8 @@ def degrade_window(read: Read, window: Window, shape: tuple[int, int], encoding:
     InputError
         As `degrade`.
     """
-    return measure(*seen(read, window, shape, operator), encoding, operator)
+    hr, usable, inside = seen(read, window, shape, operator)
+    return measure(hr, usable, inside, encoding, operator, None if grain is None else grain.drawn(len(hr.pixels), window))
 
 
 def seen(read: Read, window: Window, shape: tuple[int, int], operator: Operator) -> tuple[Raster, BoolArray, Window]:
@@ -206,10 +213,10 @@ def check_no_holes(mask: BoolArray, operator: Operator) -> None:
         )
 
 
-def measured_codes(pixels: npt.NDArray[Any], inside: Window, encoding: Encoding, operator: Operator) -> Stored:
-    """Measure HR pixels (C, H, W), cut the window out, and store it: y = Q(A x) in the stored type, (C, h, w).
+def measured_codes(pixels: npt.NDArray[Any], inside: Window, encoding: Encoding, operator: Operator, noise: Noise | None = None) -> Stored:
+    """Measure HR pixels (C, H, W), cut the window out, and store it: y = Q(A x + n) in the stored type, (C, h, w).
 
-    The pixels are physical values: float32, or integers that float32 would hold exactly.
+    The pixels are physical values: float32, or integers that float32 would hold exactly. The noise is of the window, physical unit.
     """
     import torch
 
@@ -221,14 +228,15 @@ def measured_codes(pixels: npt.NDArray[Any], inside: Window, encoding: Encoding,
         some = np.ascontiguousarray(pixels[first : first + together])
         here = of_bands[first]
         degraded = here.apply_integers(some) if some.dtype.kind in "iu" else here.apply(torch.from_numpy(some).double())
-        made[first : first + together] = encoding.encode(degraded.numpy()[(slice(None), *inside.slices())])
+        exact = degraded.numpy()[(slice(None), *inside.slices())]
+        made[first : first + together] = encoding.encode(exact if noise is None else exact + noise[first : first + together])
     return made
 
 
-def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, operator: Operator) -> Pair:
+def measure(hr: Raster, usable: BoolArray, inside: Window, encoding: Encoding, operator: Operator, noise: Noise | None = None) -> Pair:
     """Measure what `seen` gave, and cut the window out of it. Needs no file, so any thread may do it."""
     coarse, fine = inside.slices(), fine_slices(inside, operator.scale)
-    lr_pixels = encoding.decode(measured_codes(hr.pixels, inside, encoding, operator))
+    lr_pixels = encoding.decode(measured_codes(hr.pixels, inside, encoding, operator, noise))
     lr_mask = usable[coarse]
     hr_mask = hr.mask[fine] & enlarge_mask(lr_mask, operator.scale)
     lr = Raster(lr_pixels, lr_mask, hr.bands, hr.unit, hr.valid_range)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array
+from sr_core.records import Digest
 from sr_core.stages.regions import check_no_holes, check_whole
 from sr_core.stages.standard import STANDARD_SCORE, moments_of
 
@@ -38,6 +39,25 @@ class Restored:
     spread: Float32Array
 
 
+@dataclass(frozen=True)
+class _Identity:
+    """What a bundle is, whatever scene it is expressed for and however it is run."""
+
+    weights: Digest
+    operator: Digest
+    normalisation: Digest
+
+    def check(self, calibration: Calibration, folder: Path) -> None:
+        """Refuse a calibration that was made of something else: such a bundle was put together of parts that do not belong together."""
+        from sr_core.bundle import CALIBRATION
+
+        if differences := calibration.misfit(**asdict(self)):
+            raise BundleError(
+                f"{folder / CALIBRATION} was made with {differences}", "the bundle's own calibration",
+                "Fetch the bundle again, or calibrate it again without that file.",
+            )  # fmt: skip
+
+
 class Restorer:
     """A bundle made ready to run.
 
@@ -62,7 +82,7 @@ class Restorer:
     Raises
     ------
     BundleError
-        If the bundle cannot be read.
+        If the bundle cannot be read, or its calibration is of other weights, another degradation or other normalisation.
     InputError
         If there is no such precision or ensemble.
     """
@@ -76,7 +96,7 @@ class Restorer:
         strip: int | None = None,
         ensemble: int | None = None,
     ) -> None:
-        from sr_core.bundle import Bundle
+        from sr_core.bundle import CALIBRATION, Bundle
         from sr_core.inference import Predictor
         from sr_core.networks.precision import choose_precision, training_device
         from sr_core.operators import operator_from
@@ -88,7 +108,10 @@ class Restorer:
         self.card = self.bundle.card
         self.operator = operator_from(self.card.operator)
         text = self.bundle.calibration_text
-        calibration = None if text is None else Calibration.from_json(text, str(folder / "calibration.json"))
+        calibration = None if text is None else Calibration.from_json(text, str(folder / CALIBRATION))
+        self._identity = _Identity(self.bundle.weights_hash, self.operator.digest(), self.card.normalisation)
+        if calibration is not None:
+            self._identity.check(calibration, folder)
         gate = load_gate(folder)
         self.refused = gate.refused(self.bundle.weights_hash) if gate is not None else ()
         if precision == "auto" and calibration is not None and calibration.settings.precision not in self.refused:
@@ -108,8 +131,8 @@ class Restorer:
             self.uncalibrated = "there is no calibration"
             return None
         self.uncalibrated = calibration.mismatch(
-            weights=self.bundle.weights_hash, operator=self.operator.digest(), projection=self.card.projection,
-            precision=self.precision, estimator=self.estimator, ensemble=self.predictor.ensemble.size,
+            **asdict(self._identity), projection=self.card.projection, precision=self.precision, estimator=self.estimator,
+            ensemble=self.predictor.ensemble.size,
         )  # fmt: skip
         return None if self.uncalibrated else calibration
 
@@ -142,7 +165,7 @@ class Restorer:
         same = (self.card.unit, self.card.valid_range) == (theirs.unit, theirs.valid_range)
         constants = {} if same else {"mean": theirs.mean, "std": theirs.std, "unit": theirs.unit, "valid_range": theirs.valid_range}
         rival = copy(self)
-        card = self.card.model_copy(update={**constants, "step": theirs.step, "projection": theirs.projection})
+        card = self.card.model_copy(update={**constants, "step": theirs.step, "noise": theirs.noise, "projection": theirs.projection})
         rival.bundle = replace(self.bundle, card=card)
         rival.card, rival.operator = card, other.operator
         rival.predictor = Predictor(rival.bundle, self.precision, None, self.device)
@@ -167,7 +190,7 @@ class Restorer:
         other.card = card.model_copy(
             update={
                 "mean": moments.mean + moments.std * card.mean, "std": moments.std * card.std, "data_range": moments.std * card.data_range,
-                "unit": scene.unit, "valid_range": encoding.valid_range, "step": encoding.step,
+                "noise": moments.std * card.noise, "unit": scene.unit, "valid_range": encoding.valid_range, "step": encoding.step,
             }
         )  # fmt: skip
         other.bundle = replace(self.bundle, card=other.card)
@@ -195,7 +218,12 @@ class Restorer:
         """LR pixels around a window of the network's output that its projection depends on, and its residual."""
         if not self.windowed:
             return WHOLE
-        return int(self.operator.pinv_halo(PINV_TOLERANCE) + -(-self.operator.support // self.scale)) if self.card.projection else 0
+        if not self.card.projection:
+            return 0
+        from sr_core.operators.projection import NEAR
+
+        near = NEAR if self.card.noise else 0  # over which the power of the residual is averaged
+        return int(self.operator.pinv_halo(PINV_TOLERANCE) + near + -(-self.operator.support // self.scale))
 
     def restore(self, y: Float32Array, mask: BoolArray) -> Restored:
         """Upscale a measurement.
@@ -275,14 +303,14 @@ class Restorer:
         low, high = self.card.valid_range
         if valid_range is not None:
             low, high = max(low, valid_range[0]), min(high, valid_range[1])
-        return operator.project(image, y, (low, high), self.card.step).numpy()
+        return operator.project(image, y, (low, high), self.card.step, self.card.noise).numpy()
 
     def project(self, sr: Float32Array, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give the nearest image that explains the measurement and stays in the valid range (float32, physical unit)."""
         import torch
 
         image, filled = (torch.from_numpy(np.ascontiguousarray(array)) for array in (sr, self.predictor.fill(y, mask)))
-        return self.operator.project(image, filled, self.card.valid_range, self.card.step).numpy()
+        return self.operator.project(image, filled, self.card.valid_range, self.card.step, self.card.noise).numpy()
 
     def base_of(self, net: SRNet, y: Float32Array, mask: BoolArray) -> Float32Array:
         """Give what a network's base alone (the fitted linear filter) makes of a measurement, projected like the model's own output.

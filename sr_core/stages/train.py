@@ -151,6 +151,7 @@ def _build(work: _Work, log: Log, processes: Processes) -> BundleRef:
             credits=tuple(dict.fromkeys((*recipe.credits, *(parent.credits if parent is not None else ())))),
             notes=trained.notes,
             projection=operator_from(store.operator).invertible,
+            noise=recipe.noise,
             perceptual=trained.perceptual,
         )
     made = folder / "bundle"

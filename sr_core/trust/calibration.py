@@ -37,12 +37,15 @@ class Settings(Record):
     estimator : of the spread.
     ensemble : 1, 4 or 8, size of the self-ensemble. 1 is left out of the text, so that calibrations from before there was one keep
         their digest.
+    normalisation : digest of the constants between file and network (`BundleCard.normalisation`); "" in calibrations from before they
+        were recorded, where they are not compared.
     """
 
     projection: bool
     precision: str
     estimator: str = "magnitude head"
     ensemble: int = Field(default=1, exclude_if=lambda size: size == 1)
+    normalisation: Digest = Field(default="", exclude_if=lambda digest: not digest)
 
 
 class Promise(Record):
@@ -92,28 +95,51 @@ class Calibration(Record):
     software: str
     reference: Reference | None = Field(default=None, exclude_if=lambda reference: reference is None)
 
+    def misfit(self, *, weights: Digest, operator: Digest, normalisation: Digest) -> str:
+        """Say what of a bundle is not what was calibrated, however it is run; "" where all of it is."""
+        recorded = self.settings.normalisation
+        pairs = [("other weights", self.weights, weights), ("another degradation operator", self.operator, operator)]
+        pairs += [("another normalisation", recorded, normalisation)] if recorded else []
+        return _differences(pairs)
+
     def mismatch(
-        self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head", ensemble: int = 1
+        self,
+        *,
+        weights: Digest,
+        operator: Digest,
+        projection: bool,
+        precision: str,
+        estimator: str = "magnitude head",
+        ensemble: int = 1,
+        normalisation: Digest = "",
     ) -> str:
         """Say why this calibration does not hold for a model as it is run; "" where it does."""
-        pairs = (
-            ("other weights", self.weights, weights),
-            ("another degradation operator", self.operator, operator),
+        chosen = (
             ("another projection setting", self.settings.projection, projection),
             ("another precision", self.settings.precision, precision),
             ("another estimate of spread", self.settings.estimator, estimator),
             (f"a self-ensemble of {mine}" if (mine := self.settings.ensemble) > 1 else "no self-ensemble", mine, ensemble),
         )
-        wrong = [what for what, own, given in pairs if own != given]
-        return f"it was calibrated with {' and '.join(wrong)}" if wrong else ""
+        clauses = self.misfit(weights=weights, operator=operator, normalisation=normalisation), _differences(chosen)
+        found = " and ".join(clause for clause in clauses if clause)
+        return f"it was calibrated with {found}" if found else ""
 
     def matches(
-        self, *, weights: Digest, operator: Digest, projection: bool, precision: str, estimator: str = "magnitude head", ensemble: int = 1
+        self,
+        *,
+        weights: Digest,
+        operator: Digest,
+        projection: bool,
+        precision: str,
+        estimator: str = "magnitude head",
+        ensemble: int = 1,
+        normalisation: Digest = "",
     ) -> bool:
         """Whether this calibration holds for a model as it is run (`mismatch` says why not)."""
         return not self.mismatch(
-            weights=weights, operator=operator, projection=projection, precision=precision, estimator=estimator, ensemble=ensemble
-        )
+            weights=weights, operator=operator, projection=projection, precision=precision, estimator=estimator, ensemble=ensemble,
+            normalisation=normalisation,
+        )  # fmt: skip
 
     def half_width(self, spread: Float32Array) -> Float32Array:
         """Give the half-width of the interval from the spread; same shape and unit, NaN where there is no multiplier."""
@@ -136,6 +162,10 @@ class Calibration(Record):
             gamma=self.gamma, group_kind=self.group_kind, one_group=self.one_group, operator=self.operator,
             operator_name=self.operator_name, calibration=self.digest(), reason=reason,
         )  # fmt: skip
+
+
+def _differences(pairs: Iterable[tuple[str, object, object]]) -> str:
+    return " and ".join(what for what, own, given in pairs if own != given)
 
 
 def calibrate(

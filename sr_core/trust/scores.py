@@ -14,6 +14,7 @@ from sr_core.trust import histogram
 
 BIN_SHARES = (0.10, 0.25, 0.50, 0.75, 0.90, 0.97)  # edges of the seven spread bins
 LARGEST = 0.01  # the share of errors that counts as the largest
+ENOUGH_VALUES = 100  # of an image: with fewer, "90 % of its pixels" is a matter of one or two
 ROW_UNIT = 100  # joint histograms count in units of 100 floors, so that their axis runs from 0.01 to a million floors
 
 
@@ -69,7 +70,7 @@ class Accumulator:
         self.by_error = histogram.Joint()
 
     def add(self, sample: Sample) -> None:
-        """Take one image. Images without a valid pixel are passed over; a value that is not a number counts as not held.
+        """Take one image. One with fewer than 100 valid values is passed over; a value that is not a number counts as not held.
 
         Raises
         ------
@@ -88,7 +89,7 @@ class Accumulator:
         key = (name if self.by_image else group.id, name)
         if key in self.images:
             raise TrustError(f"image {name} of {group.kind} {key[0]} twice", "each image once", "Remove the double.")
-        if not mask.any():
+        if int(mask.sum()) * len(abs_error) < ENOUGH_VALUES:
             return
         error = abs_error[:, mask].astype(np.float64).ravel()
         reach = spread[:, mask].astype(np.float64).ravel() + self.floor

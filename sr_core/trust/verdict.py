@@ -173,6 +173,7 @@ class Evidence(Derived):
         pixel corners of the whole image; None where the format has none.
     around : for a window of an image: LR pixels far from nodata (h, w), and those saturated at the low and at the high end (C, h, w), as
         the pixels beyond the window make them; None: the window is all there is.
+    noise : standard deviation of the measurement's white noise, physical unit; 0: it is exact.
     """
 
     y: Float32Array
@@ -195,6 +196,7 @@ class Evidence(Derived):
     transform_lr: Transform | None = None
     transform_hr: Transform | None = None
     around: tuple[BoolArray, BoolArray, BoolArray] | None = None
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         lr = {self.y.shape, self.residual.shape, (self.y.shape[0], *self.mask_lr.shape)}

@@ -62,6 +62,6 @@ def _calibrate(bundle: Bundle, error: float, precision: str) -> None:
     made = calibrate(
         samples, floor=error / 10, promise=Promise(), group_kind="place", one_group=False, unit=card.unit, weights=bundle.weights_hash,
         operator=make_operator("bicubic", card.descriptor.scale).digest(), operator_name="bicubic",
-        settings=Settings(projection=card.projection, precision=precision), software="test",
+        settings=Settings(projection=card.projection, precision=precision, normalisation=card.normalisation), software="test",
     )  # fmt: skip
     (bundle.folder / CALIBRATION).write_text(made.to_json())

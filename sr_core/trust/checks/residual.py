@@ -14,6 +14,7 @@ import numpy as np
 from sr_core.raster import BoolArray, Float32Array, Window
 from sr_core.trust.checks.place import in_image
 from sr_core.trust.consistency import ResidualMeter
+from sr_core.trust.noisy import noise_limits, noise_power_check, noise_tail_check
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
 
 ROUNDING = 1 / math.sqrt(12)  # rms of rounding to a step of 1
@@ -37,6 +38,8 @@ class ResidualRms:
         meter = _meter(evidence)
         if not meter.count.sum():
             return skipped(self.name, nothing_usable(evidence))
+        if evidence.noise > 0:
+            return noise_power_check(self.name, meter, evidence, ROUNDING * evidence.step * rounding_passed(evidence))
         threshold, source = residual_limits(evidence)[0]
         return limit(
             self.name, meter.rms, unit=evidence.unit, threshold=threshold, source=source,
@@ -56,6 +59,8 @@ class ResidualMax:
         meter = _meter(evidence)
         if not meter.count.sum():
             return skipped(self.name, nothing_usable(evidence))
+        if evidence.noise > 0:
+            return noise_tail_check(self.name, meter, evidence)
         threshold, source = residual_limits(evidence)[1]
         return limit(
             self.name, meter.max, unit=evidence.unit, threshold=threshold, source=source,
@@ -177,8 +182,11 @@ def residual_limits(evidence: Evidence) -> tuple[tuple[float, str], tuple[float,
     Notes
     -----
     A file with a step: 0.15 steps and 1 step. Operators that average less than bicubic (one axis only, box) let more of the
-    rounding through: then 1.25 times what rounding leaves. Floating point: 1e-5 and 1e-4 of the data range.
+    rounding through: then 1.25 times what rounding leaves. Floating point: 1e-5 and 1e-4 of the data range. A measurement with known
+    noise: what that leaves (`noisy.noise_limits`).
     """
+    if evidence.noise > 0:
+        return noise_limits(evidence, ROUNDING * evidence.step * rounding_passed(evidence))
     if evidence.step > 0:
         passed = 0.15 if evidence.operator is None else max(0.15, MARGIN * ROUNDING * rounding_passed(evidence))
         return (passed * evidence.step, f"physical: {passed:.2g} steps of the file"), (evidence.step, "physical: one step of the file")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sr_core.errors import InputError, ShapeError
 from sr_core.operators import make_operator
-from sr_core.operators.projection import local_mean, weight
+from sr_core.operators.projection import Rule, local_mean, weight
 
 
 def image(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Tensor:
@@ -72,6 +72,34 @@ def test_what_is_left_has_the_power_of_the_noise() -> None:
     power = [float((operator.residual(z, y) / 2).square().mean()) for z in (made, copied)]
     assert 0.8 <= power[0] <= 1.25
     assert power[1] < 0.05  # noise was fitted: why it is not the default
+
+
+def picture(side: int = 240) -> Tensor:
+    """Edges and waves in grey levels, with the detail that bicubic x2 cannot see."""
+    rows, cols = torch.meshgrid(*(torch.arange(side, dtype=torch.float64),) * 2, indexing="ij")
+    edges = sum(40 * torch.tanh((rows * np.sin(a) + cols * np.cos(a) - b) / 0.7) for a, b in ((0.3, 150), (1.2, 200), (2.2, 20), (0.9, 90)))
+    return (128 + edges + 6 * torch.sin(rows / 1.4) * torch.sin(cols / 3))[None]
+
+
+@pytest.mark.parametrize("rule", ["discrepancy", "wiener"])
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 4.0, 8.0])
+def test_following_the_noise_s_share_beats_the_exact_projection(sigma: float, rule: Rule) -> None:
+    """Of an estimate halfway from bicubic to the truth, and of the same with a slow wave of five grey levels."""
+    operator, truth = make_operator("bicubic", 2), picture()
+    y = operator.apply(truth) + sigma * image(1, 120, 120, seed=4)
+    wave = 5 * torch.sin(torch.arange(240, dtype=torch.float64) / 25)
+    good = (truth + operator.upscale(operator.apply(truth))) / 2
+    for estimate, biased in ((good, False), (good + wave, True)):
+        error = {
+            "none": (estimate - truth).square().mean(),
+            "exact": (operator.project(estimate, y) - truth).square().mean(),
+            "local": (operator.project(estimate, y, noise=sigma, rule=rule) - truth).square().mean(),
+        }
+        assert error["local"] < error["exact"]
+        if biased and sigma <= 4:
+            assert error["local"] < error["none"]
+        if not biased and sigma >= 4:
+            assert error["exact"] > error["none"]
 
 
 def test_clipping_does_not_bring_the_noise_back() -> None:

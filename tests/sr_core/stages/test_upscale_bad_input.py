@@ -65,6 +65,25 @@ def test_one_valid_pixel(upscaled: Callable[..., Upscaled], tmp_path: Path) -> N
     assert (sr[:, 80:82, 60:62] > 0).all() and np.count_nonzero(sr) == 2 * 4
 
 
+@pytest.mark.parametrize(("side", "level"), [(7, "none"), (8, "empirical")])
+def test_too_few_valid_pixels_carry_no_claim(side: int, level: str, upscaled: Callable[..., Upscaled]) -> None:
+    stored = np.zeros((2, 80, 80), np.uint16)
+    stored[:, 40 : 40 + side, 30 : 30 + side] = texture(side, side)
+    verdict = upscaled(stored).verdict
+    assert verdict.claim.level == level and (verdict.status == "warn") >= (level == "none")
+    if level == "none":
+        assert "only 98 of its values are valid, and 100 are needed" in verdict.claim.text
+
+
+@pytest.mark.parametrize("value", [1, 700, 65534])
+def test_a_constant_image_comes_out_constant(value: int, upscaled: Callable[..., Upscaled], tmp_path: Path) -> None:
+    done = upscaled(np.full((2, 60, 70), value, np.uint16))
+    made = np.load(tmp_path / "out" / "sr.npz")
+    assert np.isfinite(made["half_width"]).all() and (made["half_width"] > 0).all()
+    assert np.abs(made["sr"].astype(int) - value).max() <= max(1, value // 100)
+    assert all(check.outcome in ("pass", "skipped") for check in done.verdict.checks)
+
+
 def test_a_measured_pixel_that_is_not_finite(upscaled: Callable[..., Upscaled], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = ToyScene.read
 

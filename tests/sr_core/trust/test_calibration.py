@@ -14,7 +14,7 @@ from sr_core.trust.calibration import Calibration, Promise, Settings, calibrate,
 from sr_core.trust.scores import Accumulator, Sample
 
 BIN = 10 ** (8 / 2048)  # width of a score cell: a factor of 1.009
-MATCHING = {"weights": "a" * 64, "operator": "b" * 64, "projection": True, "precision": "float32"}
+MATCHING = {"weights": "a" * 64, "operator": "b" * 64, "projection": True, "precision": "float32", "normalisation": "d" * 64}
 
 
 def sample(group: str, *, image: str = "", seed: int = 0, size: float = 1.0, shape: tuple[int, int, int] = (2, 40, 40)) -> Sample:
@@ -32,7 +32,8 @@ def samples(n: int) -> Iterator[Sample]:
 def calibrated(items: Iterator[Sample] | list[Sample], *, floor: float = 0.25, one_group: bool = False) -> Calibration:
     return calibrate(
         items, floor=floor, promise=Promise(), group_kind="place", one_group=one_group, unit="grey level", weights="a" * 64,
-        operator="b" * 64, operator_name="bicubic x2", settings=Settings(projection=True, precision="float32"), software="sr 0.1",
+        operator="b" * 64, operator_name="bicubic x2",
+        settings=Settings(projection=True, precision="float32", normalisation="d" * 64), software="sr 0.1",
     )  # fmt: skip
 
 
@@ -140,6 +141,48 @@ def test_masked_pixels_do_not_count() -> None:
     assert calibrated([clean._replace(mask=np.zeros((40, 40), bool)), other]).n == 1
 
 
+def test_a_spread_that_is_not_a_number_is_not_held_either() -> None:
+    broken = sample("g", seed=1)
+    broken.spread[:, :10] = np.nan
+    made = calibrated([broken, sample("h", seed=2)])
+    assert made.multiplier is None and made.claim().level == "none" and "errors are beyond" in made.claim().text
+    few = sample("g", seed=1)
+    few.spread[:, :2] = np.nan
+    made = calibrated([few, sample("h", seed=2)])
+    assert made.multiplier is not None and made.groups[0].coverage <= 0.95
+    negative = sample("g", seed=1)
+    negative.spread[:, :10] = -1.0  # with the floor below zero: no interval there either
+    assert calibrated([negative, sample("h", seed=2)]).multiplier is None
+    infinite = sample("g", seed=1)
+    infinite.abs_error[:, :10] = np.inf
+    assert calibrated([infinite, sample("h", seed=2)]).multiplier is None
+
+
+def test_an_image_with_too_few_valid_values_is_no_group() -> None:
+    tiny = sample("tiny", seed=1)
+    mask = np.zeros((40, 40), bool)
+    mask[0, :40] = mask[1, :9] = True  # 2 bands of 49
+    assert calibrated([tiny._replace(mask=mask), *samples(22)]).n == 22
+    mask[1, 9] = True
+    assert mask.sum() == 50 and calibrated([tiny._replace(mask=mask), *samples(22)]).n == 23
+    left = calibrated([sample("a"), tiny._replace(mask=np.zeros((40, 40), bool))])
+    assert left.n == 1 and left.claim().level == "none" and "on one place only" in left.claim().text
+
+
+def test_constant_images_calibrate_to_next_to_nothing() -> None:
+    flat = [s._replace(abs_error=np.zeros_like(s.abs_error), spread=np.zeros_like(s.spread)) for s in samples(3)]
+    made = calibrated(flat)
+    half = made.half_width(np.zeros((1, 4, 4), np.float32))
+    assert made.multiplier is not None and (half > 0).all() and (half <= 1e-3).all()
+    assert all(row.coverage == 1.0 for row in made.groups) and made.largest_errors_held == 1.0
+
+
+@pytest.mark.parametrize("n", [2, 8, 9, 21])
+def test_fewer_groups_than_a_certified_claim_needs_are_said_so(n: int) -> None:
+    claim = calibrated(samples(n)).claim()
+    assert claim.level == "empirical" and f"{n} are too few (22 needed) for a statement about new places" in claim.text
+
+
 def test_a_calibration_from_before_there_were_ensembles_holds_and_keeps_its_digest() -> None:
     made = calibrated(samples(3))
     text = made.to_json()
@@ -160,6 +203,8 @@ def test_a_calibration_from_before_there_were_ensembles_holds_and_keeps_its_dige
         ("precision", "bfloat16", "precision"),
         ("estimator", "heuristic", "spread"),
         ("ensemble", 8, "no self-ensemble"),
+        ("normalisation", "c" * 64, "normalisation"),
+        ("normalisation", "", "normalisation"),
     ],
 )
 def test_any_change_of_what_decides_the_pixels_ends_the_claim(key: str, value: object, word: str) -> None:
@@ -168,6 +213,23 @@ def test_any_change_of_what_decides_the_pixels_ends_the_claim(key: str, value: o
     changed = MATCHING | {key: value}
     assert not made.matches(**changed) and word in made.mismatch(**changed)
     assert made.claim(made.mismatch(**changed)).level == "none"
+
+
+def test_what_belongs_to_the_bundle_is_told_from_what_was_chosen_for_the_run() -> None:
+    made = calibrated(samples(2))
+    own = {"weights": "a" * 64, "operator": "b" * 64, "normalisation": "d" * 64}
+    assert made.misfit(**own) == ""
+    for key, word in (("weights", "weights"), ("operator", "degradation operator"), ("normalisation", "normalisation")):
+        assert word in made.misfit(**own | {key: "c" * 64})
+    said = made.mismatch(**MATCHING | {"weights": "c" * 64, "precision": "bfloat16"})
+    assert said == "it was calibrated with other weights and another precision"
+
+
+def test_a_calibration_from_before_normalisations_were_recorded_holds_and_keeps_its_digest() -> None:
+    made = calibrated(samples(3))
+    old = made.model_copy(update={"settings": made.settings.model_copy(update={"normalisation": ""})})
+    assert "normalisation" not in old.to_json() and Calibration.from_json(old.to_json(), "old") == old
+    assert old.matches(**MATCHING) and old.matches(**MATCHING | {"normalisation": "c" * 64})
 
 
 def test_record_survives_its_file() -> None:
