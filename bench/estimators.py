@@ -248,7 +248,7 @@ def main() -> int:
                     if figure in ("ause", "w2"):
                         values[f"{row}_{estimator}_{figure}_spread"] = float(np.ptp(found))
             for figure in ("ause", "w2", "largest"):
-                for other in ("laplace", "heuristic", "self-ensemble"):
+                for other in ESTIMATORS:
                     ratios = [run[other][figure] / run["magnitude"][figure] for run in runs]
                     values[f"{row}_{other}_{figure}_ratio"] = float(np.mean(ratios))
     print(json.dumps({"seeds": given.seeds, **values}))
