@@ -249,7 +249,7 @@ def main() -> int:
                         values[f"{row}_{estimator}_{figure}_spread"] = float(np.ptp(found))
             for figure in ("ause", "w2", "largest"):
                 for other in ESTIMATORS:
-                    ratios = [run[other][figure] / run["magnitude"][figure] for run in runs]
+                    ratios = [run[other][figure] / (run["magnitude"][figure] or math.nan) for run in runs]
                     values[f"{row}_{other}_{figure}_ratio"] = float(np.mean(ratios))
     print(json.dumps({"seeds": given.seeds, **values}))
     return 0
