@@ -94,9 +94,9 @@ def test_work_counts_the_runs_and_their_pixels(tile: int | None, bandwise: bool)
     seen: list[int] = []
 
     class Counted(Stub):
-        def _run(self, y: Any, with_spread: bool) -> Any:
+        def _run(self, y: Any) -> Any:
             seen.append(y.shape[1] * y.shape[2])
-            return super()._run(y, with_spread)
+            return super()._run(y)
 
     predictor = Counted(net, tile)
     predictor.predict(np.zeros((3, 150, 170), np.float32))
