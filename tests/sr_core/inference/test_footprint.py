@@ -84,7 +84,7 @@ class Stub(Predictor):
 
     def __init__(self, net: SRNet, tile: int | None = None, precision: torch.dtype = torch.float32) -> None:
         self.net, self.tile, self.precision, self.device = net, tile, precision, torch.device("cpu")
-        self.strip, self.ensemble = None, choose_ensemble(1, "")
+        self.strip, self.ensemble, self.spread_from = None, choose_ensemble(1, ""), "head"
         self.bundle = type("Stub", (), {"net": net, "card": type("Card", (), {"mean": 0.0, "std": 1.0})()})()  # type: ignore[assignment]
 
 
