@@ -127,8 +127,8 @@ class Bundle:
         Parameters
         ----------
         folder : must not exist yet.
-        card : `weights` and `halo` are filled in here; whether there is a spread head is taken from the network. Its recipe says in
-            which type weights are stored: the bundle's network is that of the stored weights, loaded as float32.
+        card : `weights` and `halo` are filled in here; whether there is a spread head, and which, is taken from the network. Its
+            recipe says in which type weights are stored: the bundle's network is that of the stored weights, loaded as float32.
         net : its weights are written from whatever device they are on.
         curve : how training went.
 
@@ -139,7 +139,7 @@ class Bundle:
         """
         if folder.exists():
             raise BundleError(f"{folder} exists", "a free place for a bundle", "Give another folder, or remove it.")
-        described = card.descriptor.model_copy(update={"spread": net.descriptor.spread})
+        described = card.descriptor.model_copy(update={"spread": net.descriptor.spread, "tail": net.descriptor.tail})
         if described != net.descriptor or card.operator != net.descriptor.operator:
             raise BundleError("a card that describes another network", "the network's own descriptor and operator", "Take net.descriptor.")
         tensors = {name: _stored(name, tensor, card.recipe.storage) for name, tensor in net.state_dict().items()}

@@ -32,6 +32,7 @@ Smoothings = Annotated[tuple[Annotated[float, Field(gt=0, le=8)], ...], BeforeVa
 USUAL_STEPS = 360
 ENDS = ("epochs", "cpu_minutes", "minutes")  # what may end training instead of steps
 Purpose = Literal["fidelity", "perceptual"]
+EstimatorName = Literal["head", "heuristic", "self-ensemble"]
 
 
 class PatchPlan(Record):
@@ -204,8 +205,13 @@ class AdversarialPlan(Record):
 
 
 class SpreadPlan(Record):
-    """The spread phase: the one-pass error-magnitude head on the frozen trunk."""
+    """The spread phase: a head on the frozen trunk that says in the same pass how large errors are.
 
+    `tail` "light" teaches it the mean size of errors (least squares of |error|), "heavy" the scale of a Laplace distribution (its
+    likelihood): intervals that hold more of the largest errors, for more width.
+    """
+
+    tail: Literal["light", "heavy"] = "light"
     steps: PositiveInt = 150
     rate: Annotated[float, Field(gt=0)] = 3e-3
 
@@ -213,18 +219,23 @@ class SpreadPlan(Record):
 class CalibrationPlan(Record):
     """The interval's promise: miscoverage of pixels, of groups, and the risk that calibration misled us.
 
-    It holds for the model run as a self-ensemble of that size; every later stage runs it so.
+    It holds for the model run as a self-ensemble of that size, with that estimator of the spread; every later stage runs it so.
+    `estimator` "head" is the network's own, and "heuristic" where it has none: a line through features of measurement and image, fitted on
+    the validation images; "self-ensemble" the standard deviation of its runs.
     """
 
     alpha: Share = 0.10
     delta: Share = 0.10
     gamma: Share = 0.10
     ensemble: int = 1
+    estimator: EstimatorName = "head"
 
     @model_validator(mode="after")
     def _sizes(self) -> Self:
         if self.ensemble not in (1, 4, 8):
             raise ValueError("calibration.ensemble must be 1 (none), 4 (flips) or 8 (turns, too)")
+        if self.estimator == "self-ensemble" and self.ensemble == 1:
+            raise ValueError("calibration.estimator self-ensemble needs runs to compare: set calibration.ensemble=4 or 8")
         return self
 
 

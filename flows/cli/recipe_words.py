@@ -122,11 +122,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "adversarial.psnr_loss_db": "PSNR that may be lost, in decibels; more is a collapse.",
     },
     "Spread and interval": {
+        "spread.tail": "What the head learns: light, the mean size of errors; heavy, a Laplace scale, to hold more of the largest errors.",
         "spread.steps": "Steps of the head that says how large errors are.",
         "spread.rate": "Its peak learning rate.",
         "calibration.alpha": "Share of an image's pixels that may lie outside the interval.",
         "calibration.delta": "Share of new groups (places, patients) for which that may fail.",
         "calibration.gamma": "Risk that the calibration images misled us about both.",
+        "calibration.estimator": "What says how large errors are: the head, a heuristic fitted on validation images, or the self-ensemble.",
         "calibration.ensemble": "Runs on the turned image whose mean is the result: 1 (none), 4 (flips), 8 (turns, too).",
     },
 }

@@ -18,7 +18,7 @@ from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
 from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale
 
 FLOAT32 = 4  # bytes
-WIDE = {"softplus": 5}  # values that an activation holds at once, where it is more than its input and its output
+WIDE = {"softplus": 5, "exp": 4}  # values that an activation holds at once, where it is more than its input and its output
 NARROW = 16  # columns of the passage in which it is seen what is kept
 RESULTS = 4  # float32 values of mean and spread a SR value of the rows fed: each group's, and all of them together
 
@@ -77,7 +77,8 @@ def work(predictor: Predictor, channels: int, height: int, width: int) -> Work:
 
 def peak_bytes(predictor: Predictor, pixels: int) -> int:
     """Give the bytes that one run of the network on an image of so many LR pixels holds at most, its input and results included."""
-    sums = predictor.net.descriptor.channels * predictor.net.descriptor.scale**2 * 2 * FLOAT32 if predictor.ensemble.runs > 1 else 0
+    kept = 0 if predictor.ensemble.runs == 1 else 2 if predictor.spread_from == "head" else 4  # a SR value, of the runs before
+    sums = predictor.net.descriptor.channels * predictor.net.descriptor.scale**2 * kept * FLOAT32
     return int(pixels * (bytes_per_pixel(predictor.net, predictor.precision) + sums))
 
 

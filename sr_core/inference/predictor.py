@@ -27,13 +27,14 @@ FILLED = 64  # LR pixels over which a hole is filled from its nearest measured p
 FED = 1 << 14  # LR pixels fed to the rows' flow at once, about; measured on images of 512 to 2,048 px a side
 FED_ROWS = (4, 32)  # fewest and most rows fed at once
 Executor = Literal["whole", "rows", "strips", "tiles"]
+SpreadFrom = Literal["head", "self-ensemble", "none"]
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What the network says: float32 (C, s h, s w) in the bundle's unit, not yet projected onto the measurement.
 
-    `spread` is a typical absolute error, >= 0, uncalibrated; None where the network has no spread head.
+    `spread` is a typical absolute error, >= 0, uncalibrated; None where the network has no spread head, or none was wanted.
     """
 
     mean: Float32Array
@@ -52,11 +53,14 @@ class Predictor:
     strip : LR columns that pass through the network at once, where the rows of a wide image would take too much memory. None: all.
     ensemble : 1, 4 (flips) or 8 (turns, too): the mean of so many runs on the image turned and mirrored, of mean and spread, as far as
         the degradation has these symmetries (`ensemble.Ensemble`).
+    spread_from : what says how large errors are: the network's "head", if it has one, the "self-ensemble" by the standard deviation of its
+        runs, or "none".
 
     Raises
     ------
     InputError
-        If the precision or the ensemble is unknown, or tiles or strips are wanted of a network that sees the whole image.
+        If the precision or the ensemble is unknown, tiles or strips are wanted of a network that sees the whole image, or the standard
+        deviation of a single run.
 
     Notes
     -----
@@ -73,10 +77,15 @@ class Predictor:
         device: str = "cpu",
         strip: int | None = None,
         ensemble: int = 1,
+        spread_from: SpreadFrom = "head",
     ) -> None:
         self.bundle = bundle
         self.tile, self.strip = tile, strip
         self.ensemble = choose_ensemble(ensemble, bundle.card.operator)
+        if spread_from == "self-ensemble" and self.ensemble.runs == 1:
+            said = self.ensemble.says() or "one run has no standard deviation"
+            raise InputError(f"the spread of a self-ensemble of one run ({said})", "two runs or more", "Take 4 or 8, or another estimator.")
+        self.spread_from: SpreadFrom = spread_from
         self.device = torch.device(device)
         self.precision = choose_precision(precision, device)
         if (tile or strip) and not bundle.net.tileable:
@@ -84,6 +93,11 @@ class Predictor:
             raise InputError(given, "the whole image: it is not tileable, since every pixel depends on all others", "Cut the image.")
         net = bundle.net.eval().to(self.device)
         self.net: SRNet = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def with_head(self) -> bool:
+        """Whether the network's spread head runs."""
+        return self.spread_from == "head" and self.net.descriptor.spread
 
     @property
     def halo(self) -> int:
@@ -118,7 +132,7 @@ class Predictor:
     def _streams(self) -> bool:
         """Whether every block of the network can be computed row by row."""
         try:
-            NetFlow(self.net, self.precision, self.net.descriptor.spread)
+            NetFlow(self.net, self.precision, self.with_head)
         except ShapeError:
             return False
         return True
@@ -150,7 +164,7 @@ class Predictor:
         _check_finite(filled)
         shape = (len(y), self.net.descriptor.scale * y.shape[1], self.net.descriptor.scale * y.shape[2])
         mean = np.empty(shape, np.float32)
-        spread = np.empty(shape, np.float32) if self.net.descriptor.spread else None
+        spread = np.empty(shape, np.float32) if self.with_head or self.spread_from == "self-ensemble" else None
         if self.executor(*y.shape[1:]) in ("rows", "strips"):
             self._predict_rows(filled, mean, spread)
         else:
@@ -192,7 +206,7 @@ class Predictor:
         height, width = y.shape[1:]
         for tile in tiles(height, width, self.tile_side(height, width), self.halo):
             rows, cols = tile.window.slices()
-            centre, error = self._run(y[:, rows, cols], spread is not None)
+            centre, error = self._run(y[:, rows, cols])
             kept, place = tile.inner.scaled(scale).slices(), tile.core.scaled(scale).slices()
             mean[:, *place] = centre[:, *kept]
             if spread is not None and error is not None:
@@ -204,10 +218,10 @@ class Predictor:
         lr = torch.from_numpy(np.ascontiguousarray((y - np.float32(card.mean)) / np.float32(card.std)))
         return lr[None].to(self.device, memory_format=torch.channels_last)
 
-    def _answer(self, lr: Tensor, symmetry: int, with_spread: bool) -> tuple[Tensor, Tensor | None]:
+    def _answer(self, lr: Tensor, symmetry: int) -> tuple[Tensor, Tensor | None]:
         """Run the network on a turned image, (1, C, h, w), and turn back what it says."""
         turned = dihedral(lr, symmetry).contiguous(memory_format=torch.channels_last) if symmetry else lr
-        mean, spread = self.net.forward_spread(turned) if with_spread else (self.net(turned), None)
+        mean, spread = self.net.forward_spread(turned) if self.with_head else (self.net(turned), None)
         if not symmetry:
             return mean, spread
         return dihedral(mean, inverse(symmetry)), None if spread is None else dihedral(spread, inverse(symmetry))
@@ -219,15 +233,17 @@ class Predictor:
         assert centre is not None
         return centre * np.float32(card.std) + np.float32(card.mean), None if error is None else error * np.float32(card.std)
 
-    def _run(self, y: Float32Array, with_spread: bool) -> tuple[Float32Array, Float32Array | None]:
+    def _run(self, y: Float32Array) -> tuple[Float32Array, Float32Array | None]:
         """Run the network, once for each symmetry of the ensemble, and give the mean: physical unit in and out."""
         lr = self.normalised(y)
         with torch.inference_mode(), full_precision(self.device), ExitStack() as stack:
             if self.precision != torch.float32:
                 stack.enter_context(torch.autocast(self.device.type, dtype=self.precision))
-            mean, spread = self._answer(lr, self.ensemble.symmetries[0], with_spread)
+            mean, spread = self._answer(lr, self.ensemble.symmetries[0])
+            if self.spread_from == "self-ensemble":
+                return self.physical(*self._mean_and_deviation(lr, mean))
             for symmetry in self.ensemble.symmetries[1:]:
-                other, error = self._answer(lr, symmetry, with_spread)
+                other, error = self._answer(lr, symmetry)
                 mean.add_(other)
                 if spread is not None and error is not None:
                     spread.add_(error)
@@ -235,6 +251,20 @@ class Predictor:
                 mean.div_(self.ensemble.runs)
                 spread = None if spread is None else spread.div_(self.ensemble.runs)
             return self.physical(mean, spread)
+
+    def _mean_and_deviation(self, lr: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the mean of all runs, the first of which is there, and their standard deviation, summed as differences from the first."""
+        total, apart, squares = first.clone(), torch.zeros_like(first), torch.zeros_like(first)
+        for symmetry in self.ensemble.symmetries[1:]:
+            other, _ = self._answer(lr, symmetry)
+            total.add_(other)
+            difference = other - first
+            apart.add_(difference)
+            squares.addcmul_(difference, difference)
+        runs = self.ensemble.runs
+        apart.div_(runs)
+        variance = squares.div_(runs).addcmul_(apart, apart, value=-1.0)
+        return total.div_(runs), variance.clamp_(min=0).sqrt_()
 
 
 class RowPrediction:
@@ -244,7 +274,7 @@ class RowPrediction:
         self._predictor = predictor
         net = predictor.net
         self._groups = predictor._groups(channels)
-        self._flows = [NetFlow(net, predictor.precision, net.descriptor.spread) for _ in self._groups]
+        self._flows = [NetFlow(net, predictor.precision, predictor.with_head) for _ in self._groups]
 
     def feed(self, y: Float32Array, last: bool) -> Prediction:
         """Take the next rows, (C, h, w) with every pixel filled, and give the rows of the prediction that follow from them.

@@ -82,4 +82,25 @@ def magnitude(spread: Tensor, error: Tensor, weight: Tensor | None = None) -> Te
     return (squared * counted).sum() / total
 
 
+def laplace(scale: Tensor, error: Tensor) -> Tensor:
+    """Give the mean of log(scale) + |error| / scale: the negative log-likelihood of a Laplace distribution about 0, less log 2.
+
+    For errors of one size its smallest value, like that of `magnitude`, is at scale = mean |error|; but what counts is the ratio of the
+    two, so large errors weigh little and small scales are learnt as exactly as large ones.
+
+    Parameters
+    ----------
+    scale : float tensor (N, C, H, W), > 0: the estimated size of the error.
+    error : float tensor of the same shape: truth minus prediction; nothing flows back through it.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
+    """
+    same(scale, error)
+    return (scale.log() + error.detach().abs() / scale).mean()
+
+
 PIXEL_LOSSES: Mapping[str, PixelLoss] = MappingProxyType({"l1": l1, "l2": l2, "charbonnier": charbonnier})
+SPREAD_LOSSES: Mapping[str, PixelLoss] = MappingProxyType({"light": magnitude, "heavy": laplace})  # by the tail of the errors

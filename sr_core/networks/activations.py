@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from sr_core.networks.blocks import Block
 
+LARGEST_EXPONENT = 12.0  # e^12 is beyond any error in standard deviations of an image, e^-12 below any quantisation step
+
 
 class Activation(Block):
     """A function of each value by itself."""
 
-    def __init__(self, kind: Literal["relu", "softplus", "square", "sqrt"]) -> None:
+    def __init__(self, kind: Literal["relu", "softplus", "exp", "square", "sqrt"]) -> None:
         super().__init__()
         self.kind = kind
 
@@ -27,6 +29,10 @@ class Activation(Block):
                 # log(1 + e^x) in float32 or wider. Not PyTorch's own: its last bit depends on where in memory a pixel lies.
                 wide = x.to(torch.promote_types(x.dtype, torch.float32))
                 return functional.relu(wide) + (-wide.abs()).exp().log1p()
+            case "exp":
+                # Always finite and above zero. In float32 or wider, as softplus.
+                wide = x.to(torch.promote_types(x.dtype, torch.float32))
+                return wide.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT).exp()
             case "square":
                 return x * x
             case "sqrt":

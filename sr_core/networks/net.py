@@ -12,7 +12,7 @@ from sr_core.errors import BundleError, OperatorError, ShapeError
 from sr_core.networks import spread as heads
 from sr_core.networks.blocks import Block, Conv, FixedConv, Sequence, Shuffle, TransposedConv, Upscale, halo
 from sr_core.networks.body import Body
-from sr_core.networks.descriptor import Descriptor
+from sr_core.networks.descriptor import Descriptor, Tail
 from sr_core.networks.precision import full_precision
 from sr_core.operators import Operator
 
@@ -51,7 +51,7 @@ class SRNet(nn.Module):
         self.features = body.features if body else 0
         self.spread_head: Sequence | None = None
         if descriptor.spread or body is None:
-            self.add_spread_head()
+            self.add_spread_head(tail=descriptor.tail)
             self.requires_grad_(True)
 
     def set_filter(self, weights: Tensor) -> None:
@@ -138,7 +138,7 @@ class SRNet(nn.Module):
             detail = self._detail(y)
             return mean, self._unfold(head(detail.detach()), y)
 
-    def add_spread_head(self, seed: int = 0, level: float = heads.FIRST_LEVEL) -> None:
+    def add_spread_head(self, seed: int = 0, level: float = heads.FIRST_LEVEL, tail: Tail = "light") -> None:
         """Give the network a new, untrained spread head (in place of an old one) and freeze all else.
 
         Parameters
@@ -146,24 +146,25 @@ class SRNet(nn.Module):
         seed : draws the head's first weights.
         level : the spread that it says before training, in normalised units. The family "linear", which has no trunk to
             read, gets the heuristic, which says 1.0 times the local energy of what the filter adds.
+        tail : which head: "light" or "heavy" (`Descriptor`).
         """
         if self.trunk is None:
             head = heads.energy_head()
         else:
             generator = torch.Generator().manual_seed(seed)
             zoom = self.descriptor.scale // self.trunk.zoom
-            head = heads.magnitude_head(self.features, self.descriptor.channels, zoom, generator, level)
+            head = heads.trained_head(self.features, self.descriptor.channels, zoom, generator, level, tail)
         like = next(chain(self.parameters(), self.buffers()), None)
         self.requires_grad_(False)
         self.spread_head = head if like is None else head.to(like.device, like.dtype)
-        self.descriptor = self.descriptor.model_copy(update={"spread": True})
+        self.descriptor = self.descriptor.model_copy(update={"spread": True, "tail": "light" if self.trunk is None else tail})
 
     def drop_spread_head(self) -> None:
         """Take the spread head away and let all else be trained again, as a warm start needs it (not for "linear")."""
         self.requires_grad_(True)
         if self.trunk is not None:
             self.spread_head = None
-            self.descriptor = self.descriptor.model_copy(update={"spread": False})
+            self.descriptor = self.descriptor.model_copy(update={"spread": False, "tail": "light"})
 
     def spread_parameters(self) -> Iterator[nn.Parameter]:
         """Give the spread head's parameters: those that the spread phase trains."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sr_core.errors import OperatorError
-from sr_core.networks.activations import Activation, LeakyReLU, PReLU, Scale
+from sr_core.networks.activations import LARGEST_EXPONENT, Activation, LeakyReLU, PReLU, Scale
 from sr_core.networks.blocks import Add, Block, Concat, Conv, FixedConv, Repeat, Sequence, Shuffle, TransposedConv, Upscale, halo
 from sr_core.networks.convolution import mirrored
 from sr_core.networks.net import SRNet
@@ -134,6 +134,8 @@ def _activation(out: _Writer, block: Activation, x: str) -> str:
             return out.node("Relu", x)
         case "softplus":
             return out.node("Softplus", x)
+        case "exp":
+            return out.node("Exp", out.node("Clip", x, out.number(-LARGEST_EXPONENT), out.number(LARGEST_EXPONENT)))
         case "square":
             return out.node("Mul", x, x)
         case "sqrt":

@@ -1,11 +1,11 @@
-"""Two ways to say how large the error of a pixel is, without touching the mean.
+"""Three ways to say how large the error of a pixel is, without touching the mean.
 
-Both give a `spread`: a typical absolute error per pixel, >= 0, uncalibrated; calibration makes intervals of it.
+All give a `spread`: a typical absolute error per pixel, >= 0, uncalibrated; calibration makes intervals of it.
 
 References
 ----------
-The magnitude head is an L2 regression of |error| on the frozen trunk; of the estimators tried it ranked errors best, and
-the energy of what was added to the plain upscaling ranked best of those that need no training.
+The magnitude head is an L2 regression of |error| on the frozen trunk, the Laplace head the scale of a Laplace distribution on the same
+trunk; docs/results.md compares them. The energy of what was added to the plain upscaling needs no training.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from sr_core.errors import ShapeError
 from sr_core.networks.activations import Activation
 from sr_core.networks.blocks import Conv, FixedConv, Sequence, Shuffle
+from sr_core.networks.descriptor import Tail
 
 if TYPE_CHECKING:
     from sr_core.networks.net import SRNet
@@ -28,8 +29,10 @@ FIRST_LEVEL = 0.05  # in standard deviations of the image: the error of a middli
 ENERGY_RADIUS = 3  # HR pixels: three standard deviations of the Gaussian
 
 
-def magnitude_head(features: int, channels: int, zoom: int, generator: torch.Generator, level: float = FIRST_LEVEL) -> Sequence:
-    """Give the head that a trunk of `features` maps needs: two 3 x 3 convolutions, shuffle, softplus.
+def trained_head(
+    features: int, channels: int, zoom: int, generator: torch.Generator, level: float = FIRST_LEVEL, tail: Tail = "light"
+) -> Sequence:
+    """Give the head that a trunk of `features` maps needs: two 3 x 3 convolutions, shuffle, and what makes a size of their result.
 
     Parameters
     ----------
@@ -38,13 +41,14 @@ def magnitude_head(features: int, channels: int, zoom: int, generator: torch.Gen
     zoom : SR pixels per pixel of the trunk's grid (1 where the trunk works on the upscaled image).
     generator : draws the first weights.
     level : spread that the untrained head says everywhere, in normalised units, > 0.
+    tail : "light", the magnitude head: softplus of the convolutions; "heavy", the Laplace head: they give the logarithm of the scale.
     """
     first, last = Conv(features, features, 3), Conv(features, channels * zoom**2, 3)
     first.initialise(generator)
     with torch.no_grad():
-        last.bias.fill_(math.log(math.expm1(level)))  # the inverse of softplus
+        last.bias.fill_(math.log(math.expm1(level)) if tail == "light" else math.log(level))  # the inverses of softplus and exp
     shuffle = (Shuffle(zoom),) if zoom > 1 else ()
-    return Sequence(first, Activation("relu"), last, *shuffle, Activation("softplus"))
+    return Sequence(first, Activation("relu"), last, *shuffle, Activation("softplus" if tail == "light" else "exp"))
 
 
 def energy_head() -> Sequence:

@@ -103,7 +103,7 @@ def seams_of(restorer: Restorer, scene: Scene) -> tuple[tuple[int, ...], tuple[i
 
 @dataclass(frozen=True)
 class _Piece:
-    """Rows of an image (`window`, LR grid): the measurement, holes filled, and the network's mean and spread, (C, s h, s W).
+    """Rows of an image (`window`, LR grid): the measurement, holes filled, and the network's mean and spread, if any, (C, s h, s W).
 
     Mean and spread may be views of memory that the next piece overwrites.
     """
@@ -111,7 +111,7 @@ class _Piece:
     window: Window
     lr: Raster
     mean: Float32Array
-    spread: Float32Array
+    spread: Float32Array | None
 
 
 def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[_Piece]:
@@ -119,12 +119,12 @@ def _by_windows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterat
     _, height, width = scene.shape
     scale = restorer.scale
     for band in bands:
-        window, around = (band.grown(margin, height, width) for margin in (restorer.projection_reach, restorer.margin))
+        window, around = (band.grown(margin, height, width) for margin in (restorer.delivery_reach, restorer.margin))
         lr = _read_filled(restorer, scene, around)
         prediction = restorer.predictor.predict(lr.pixels)
         inner = window.inside(around)
         fine = (slice(None), *inner.scaled(scale).slices())
-        made = prediction.mean[fine], restorer.spread_of(prediction)[fine]
+        made = prediction.mean[fine], None if prediction.spread is None else prediction.spread[fine]
         del prediction
         yield _Piece(window, _cut(lr, inner), *made)
 
@@ -139,7 +139,7 @@ def _by_rows(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterator[
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(_read_filled, restorer, scene, slabs.pop(0))
         for band in bands:
-            window = band.grown(restorer.projection_reach, height, width)
+            window = band.grown(restorer.delivery_reach, height, width)
             passage.release(window.row)
             while not passage.reached(window.row + window.height):
                 passage.take(coming.result())
@@ -153,10 +153,10 @@ def _by_strips(restorer: Restorer, scene: Scene, bands: list[Window]) -> Iterato
     _, height, width = scene.shape
     for group in together(bands):
         whole = Window(group[0].row, 0, sum(band.height for band in group), width)
-        rows = whole.grown(restorer.projection_reach, height, width)
+        rows = whole.grown(restorer.delivery_reach, height, width)
         with Strips(restorer, rows, partial(_read_filled, restorer, scene), scene.shape) as strips:
             for band in group:
-                window = band.grown(restorer.projection_reach, height, width)
+                window = band.grown(restorer.delivery_reach, height, width)
                 yield _Piece(window, _read_filled(restorer, scene, window), *strips.read(window))
 
 
@@ -182,8 +182,10 @@ class _Passage:
         self._lr: list[tuple[int, Raster]] = []
         self._taken = self._fed = self._top = first  # rows of the image: read, fed; first one that waits
         self._computed = first * restorer.scale  # SR rows: a base may end between two rows of the measurement
-        rows += 2 * restorer.projection_reach + self._step + restorer.predictor.halo
-        self._mean, self._spread = (np.empty((channels, rows * restorer.scale, width * restorer.scale), np.float32) for _ in range(2))
+        rows += 2 * restorer.delivery_reach + self._step + restorer.predictor.halo
+        shape = (channels, rows * restorer.scale, width * restorer.scale)
+        self._mean = np.empty(shape, np.float32)
+        self._spread = np.empty(shape, np.float32) if restorer.predictor.with_head else None
 
     def take(self, lr: Raster) -> None:
         """Take the next rows of the measurement, holes filled."""
@@ -197,7 +199,7 @@ class _Passage:
             part = lr.pixels[:, self._fed - row : self._fed - row + self._step]
             self._fed += part.shape[1]
             prediction = self._flow.feed(part, self._fed == self._height)
-            self._store(prediction.mean, self._restorer.spread_of(prediction))
+            self._store(prediction.mean, prediction.spread)
         return self._computed >= end * self._restorer.scale
 
     def release(self, row: int) -> None:
@@ -205,7 +207,7 @@ class _Passage:
         self._lr = [(first, lr) for first, lr in self._lr if first + lr.mask.shape[0] > row]
         scale = self._restorer.scale
         old, end = (r - self._top * scale for r in (row * scale, max(row * scale, self._computed)))
-        for channel in (*self._mean, *self._spread):
+        for channel in (*self._mean, *(() if self._spread is None else self._spread)):
             channel[: end - old] = channel[old:end]
         self._top = row
 
@@ -218,9 +220,9 @@ class _Passage:
         mask = np.concatenate([lr.mask[rows] for rows, lr in kept])
         fine = slice((window.row - self._top) * self._restorer.scale, (end - self._top) * self._restorer.scale)
         lr = Raster(pixels, mask, first.bands, first.unit, first.valid_range)
-        return _Piece(window, lr, self._mean[:, fine], self._spread[:, fine])
+        return _Piece(window, lr, self._mean[:, fine], None if self._spread is None else self._spread[:, fine])
 
-    def _store(self, mean: Float32Array, spread: Float32Array) -> None:
+    def _store(self, mean: Float32Array, spread: Float32Array | None) -> None:
         """Put computed rows below those that wait; the first ones of a run that goes on serve the network only."""
         scale = self._restorer.scale
         skipped = min(mean.shape[1], max(0, self._top * scale - self._computed))
@@ -228,7 +230,9 @@ class _Passage:
         end = self._computed - self._top * scale
         if skipped < mean.shape[1]:
             place = slice(end - mean.shape[1] + skipped, end)
-            self._mean[:, place], self._spread[:, place] = mean[:, skipped:], spread[:, skipped:]
+            self._mean[:, place] = mean[:, skipped:]
+            if self._spread is not None and spread is not None:
+                self._spread[:, place] = spread[:, skipped:]
 
 
 def _read_filled(restorer: Restorer, scene: Scene, window: Window) -> Raster:
@@ -255,9 +259,12 @@ def _deliver(restorer: Restorer, scene: Scene, band: Window, piece: _Piece, resi
     half_width = np.empty_like(sr)
     left = np.empty((channels, band.height, band.width), np.float32) if residual else None
     for c, operator in enumerate(restorer.operator.for_bands(channels)):
-        delivered = restorer.delivered(piece.mean[c : c + 1], piece.lr.pixels[c : c + 1], operator, piece.lr.valid_range)
+        one = slice(c, c + 1)
+        delivered = restorer.delivered(piece.mean[one], piece.lr.pixels[one], operator, piece.lr.valid_range)
         sr[c] = delivered[0][fine]
-        for spread, out in cache_blocks(piece.spread[c][fine], half_width[c]):
+        predicted = None if piece.spread is None else piece.spread[one]
+        wide = restorer.spread_of(predicted, delivered, piece.lr.pixels[one], operator)[0][fine]
+        for spread, out in cache_blocks(wide, half_width[c]):
             out[...] = restorer.half_width(spread)
         if left is not None:
             left[c] = _residual(operator, piece.lr, delivered, c, inner, scene.encoding)

@@ -23,6 +23,7 @@ from sr_core.workspace import RECORD, Workspace, folder_sha256
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
+    from sr_core.trust.heuristic import Heuristic
     from sr_core.trust.scores import Sample
 
 VERSION = 3
@@ -66,22 +67,26 @@ def _build(
     folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, bundle: BundleRef, recipe: Recipe, log: Log
 ) -> CalibrationRef:
     from sr_core.bundle import software
-    from sr_core.stages.restore import Restorer
+    from sr_core.stages.restore import HEURISTIC, Restorer
     from sr_core.trust.calibration import Promise, Settings, choose_floor
     from sr_core.trust.calibration import calibrate as calibrate_samples
 
-    size = recipe.calibration.ensemble
-    restorer = Restorer(bundle.path, ensemble=size)
+    size, estimator = recipe.calibration.ensemble, recipe.calibration.estimator
+    restorer = Restorer(bundle.path, ensemble=size, estimator=estimator)
     if sentence := restorer.predictor.ensemble.says():
         log.say(f"calibrate: {sentence}")
     if restorer.precision != FULL:
         gate = measure_precision(domain, manifest, "val", bundle.path, format_to_choose(restorer.device), log=log)
         save_gate(folder, gate, log, "calibrate")
         if restorer.precision in gate.refused(bundle.weights):
-            restorer = Restorer(bundle.path, FULL, ensemble=size)
+            restorer = Restorer(bundle.path, FULL, ensemble=size, estimator=estimator)
     card = restorer.card
     promise = Promise(alpha=recipe.calibration.alpha, delta=recipe.calibration.delta, gamma=recipe.calibration.gamma)
     split = manifest.split
+    if restorer.estimator == HEURISTIC:
+        if estimator == "head":
+            log.say("calibrate: the model has no spread head: how large errors are is said by a heuristic, fitted on the validation images")
+        restorer = restorer.with_heuristic(_fitted(domain, manifest, restorer, log))
     choice = choose_floor(
         _samples(domain, manifest, split.val, restorer, "choosing the interval's floor", log),
         step=max(card.step, card.noise), data_range=card.data_range, promise=promise, one_group=any(r.one_group for r in split.val),
@@ -105,6 +110,7 @@ def _build(
             normalisation=card.normalisation,
         ),
         software=software(),
+        heuristic=restorer.heuristic,
     )
     shutil.copytree(bundle.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
     reference = reference_of(domain, manifest, restorer.calibrated_by(calibration), log)
@@ -116,6 +122,18 @@ def _build(
     return CalibrationRef(
         path=folder, hash=folder_sha256(folder), made_from=(ref.hash, bundle.hash), level=claim.level, weights=bundle.weights
     )
+
+
+def _fitted(domain: Domain, manifest: Manifest, restorer: Restorer, log: Log) -> Heuristic:
+    """Fit the line of the heuristic on the validation regions."""
+    from sr_core.trust.heuristic import HeuristicFit
+
+    regions, card = manifest.split.val, restorer.card
+    fit = HeuristicFit(card.step, card.data_range, len(regions))
+    for seen in seen_regions(domain, manifest, regions, restorer, "fitting what foretells errors", log):
+        error, lr = np.abs(seen.pair.hr.pixels - seen.delivered), seen.pair.lr
+        fit.add(error, seen.restored.sr, restorer.predictor.fill(lr.pixels, lr.mask), restorer.operator, seen.pair.hr.mask)
+    return fit.line()
 
 
 def _samples(domain: Domain, manifest: Manifest, regions: tuple[Region, ...], restorer: Restorer, what: str, log: Log) -> Iterator[Sample]:

@@ -140,6 +140,8 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, restorer: Restorer,
     notes = (*manifest.split.notes, *card.notes)
     if (runs := restorer.predictor.ensemble.runs) > 1:
         notes = (*notes, f"The model is run as a self-ensemble: the mean of {runs} runs on the image turned and mirrored.")
+    if restorer.estimator != card.descriptor.estimator:
+        notes = (*notes, f"How large errors are is said by the {restorer.estimator}, not by the network.")
     if meter is not None:
         gate = meter.gate("test", domain.group_kind, Limits())
         save_gate(folder, gate, log, "evaluate")

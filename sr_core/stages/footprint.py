@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 READ = 5  # bytes a LR value: the measurement in float32, its share of the mask
 PREDICTED = 8  # bytes a SR value: mean and spread, float32
 DELIVERED = 8  # bytes a SR value of a finished band: image and half-width, float32
+FEATURED = 40  # bytes a SR value of the one channel whose spread the heuristic gives: float64 of a deviation, and the features
 PROJECTED = 34  # bytes a SR value of the one channel that is projected: float32 on the way, then its residual in float64
 ENCODED = 5  # bytes a SR value that the writer adds to a band: stored image and half-width, the mask
 CHECKING = 76  # bytes a SR value of a window that is checked: float64 images, their residuals; bicubic, guess and spread beside them
@@ -91,7 +92,7 @@ def _by_rows(restorer: Restorer, shape: tuple[int, int, int]) -> float:
     channels, height, width = shape
     row = channels * width  # LR values
     band = min(height, band_height(width))
-    window = min(height, band + 2 * restorer.projection_reach)
+    window = min(height, band + 2 * restorer.delivery_reach)
     waiting = PREDICTED * row * min(height, window + fed_rows(width)) * restorer.scale**2
     slabs = 2 * READ * row * min(height, window + band)  # those that wait; one that is read ahead, with what the file holds
     passing = network.passage_bytes(restorer.predictor, channels, width) if _on_host(restorer) else network.PassageBytes(0, 0)
@@ -103,7 +104,7 @@ def _by_strips(restorer: Restorer, shape: tuple[int, int, int]) -> float:
     """Give the most bytes in use where strips pass through the network: one of them, or a band in the making from the files."""
     channels, height, width = shape
     band = min(height, band_height(width))
-    window = min(height, band + 2 * restorer.projection_reach)
+    window = min(height, band + 2 * restorer.delivery_reach)
     predictor = restorer.predictor
     seen = min(width, (predictor.strip or width) + 2 * predictor.halo)
     passing = network.passage_bytes(predictor, channels, seen).peak if _on_host(restorer) else 0
@@ -115,7 +116,7 @@ def _by_windows(restorer: Restorer, shape: tuple[int, int, int], bands: list[Win
     """Give the most bytes in use where each band is computed with all that it depends on."""
     channels, height, width = shape
     band = max(b.height for b in bands)
-    around, window = (min(height, band + 2 * margin) for margin in (restorer.margin, restorer.projection_reach))
+    around, window = (min(height, band + 2 * margin) for margin in (restorer.margin, restorer.delivery_reach))
     read = READ * channels * width * around
     predicted = PREDICTED * channels * width * around * restorer.scale**2
     running = network.peak_bytes(restorer.predictor, max(work.largest for work in works)) if _on_host(restorer) else 0
@@ -126,7 +127,8 @@ def _by_windows(restorer: Restorer, shape: tuple[int, int, int], bands: list[Win
 def _making(restorer: Restorer, shape: tuple[int, int, int], band: int, window: int) -> float:
     """Give the bytes of a band in the making, of that height, projected in a window of that height."""
     channels, _, width = shape
-    return width * restorer.scale**2 * (DELIVERED * channels * band + PROJECTED * window)
+    one = PROJECTED if restorer.heuristic is None else max(PROJECTED, FEATURED)
+    return width * restorer.scale**2 * (DELIVERED * channels * band + one * window)
 
 
 def _writing(restorer: Restorer, shape: tuple[int, int, int], band: int) -> float:

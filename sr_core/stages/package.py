@@ -148,6 +148,7 @@ def card_text(card: BundleCard, evaluation: Evaluation, decision: Decision, gate
 - Degradation: {evaluation.operator}{noise}
 - Purpose: {"texture that looks right, at the cost of PSNR (perceptual)" if card.perceptual else "fidelity"}
 - Network: {d.describe()}, {"band-wise" if d.bandwise else "joint bands"}, over {d.base} base
+- How large errors are is said by: {d.estimator or "nothing in the network"}
 - Trained on: {card.data_summary} (store {card.data[:12]}), unit {card.unit}
 - Weights: {card.weights}
 - Software: {card.software}

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Digest
 from sr_core.stages.regions import check_no_holes, check_whole
 from sr_core.stages.standard import STANDARD_SCORE, moments_of
 
 if TYPE_CHECKING:
-    from sr_core.inference import Prediction
+    from sr_core.inference.predictor import SpreadFrom
     from sr_core.networks import SRNet
     from sr_core.operators import Operator
     from sr_core.raster import Scene
+    from sr_core.recipe import EstimatorName
     from sr_core.trust.calibration import Calibration
+    from sr_core.trust.heuristic import Heuristic
     from sr_core.trust.verdict import Claim
 
 WHOLE = 1 << 30  # LR pixels: more than any image has
+HEURISTIC, SELF_ENSEMBLE = "heuristic", "self-ensemble"  # estimators that are no part of the network
 PINV_TOLERANCE = 1e-6  # relative tail of the projection's response that a window may lose
 
 
@@ -31,7 +33,7 @@ PINV_TOLERANCE = 1e-6  # relative tail of the projection's response that a windo
 class Restored:
     """A delivered image: `sr` and `half_width` (C, sH, sW), `spread` uncalibrated; physical unit, float32.
 
-    `half_width` is NaN wherever the calibration gives no interval.
+    `half_width` is NaN wherever the calibration gives no interval, and `spread` where the model has no estimate.
     """
 
     sr: Float32Array
@@ -70,11 +72,15 @@ class Restorer:
     strip : LR columns that pass through the network at once in a large image; None: all of them.
     ensemble : 1, 4 or 8: runs of the network on the image turned and mirrored, whose mean is taken (`inference.ensemble`); None: as
         the model was calibrated, without a calibration 1.
+    estimator : what says how large errors are (`recipe.CalibrationPlan`); None: as the model was calibrated, without a calibration its
+        head. A model without a head takes the heuristic.
 
     Attributes
     ----------
     calibration : the bundle's calibration, or None where it does not hold for the model as it is run.
     uncalibrated : why there is none, as a clause; "" where there is one.
+    estimator : what says how large errors are, in the words of `Settings`.
+    heuristic : its line where that is the heuristic and it is fitted; else None.
     refused : number formats that the bundle's precision gate refused.
     unit_size : size of the calibration's unit in that of the image at hand.
     withdrawn : why the calibration does not hold for the image at hand, as a clause; "" where it does.
@@ -84,7 +90,7 @@ class Restorer:
     BundleError
         If the bundle cannot be read, or its calibration is of other weights, another degradation or other normalisation.
     InputError
-        If there is no such precision or ensemble.
+        If there is no such precision or ensemble, or the standard deviation of a single run is wanted.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class Restorer:
         tile: int | None = None,
         strip: int | None = None,
         ensemble: int | None = None,
+        estimator: EstimatorName | None = None,
     ) -> None:
         from sr_core.bundle import CALIBRATION, Bundle
         from sr_core.inference import Predictor
@@ -119,11 +126,21 @@ class Restorer:
         self.precision = str(choose_precision(precision, self.device, self.refused)).removeprefix("torch.")
         if ensemble is None:
             ensemble = calibration.settings.ensemble if calibration is not None else 1
-        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, strip, ensemble)
-        self.estimator = "local energy of the filter" if self.card.descriptor.family == "linear" else "magnitude head"
-        self.calibration = self._calibration_of(calibration)
+        if estimator is None:
+            estimator = _calibrated_estimator(calibration, ensemble)
+        if estimator == "head" and not self.card.descriptor.spread:
+            estimator = "heuristic"
+        spread_from: SpreadFrom = "none" if estimator == "heuristic" else estimator
+        self.predictor = Predictor(self.bundle, self.precision, tile, self.device, strip, ensemble, spread_from)
+        self.estimator: str = (self.card.descriptor.estimator or "heuristic") if estimator == "head" else estimator
+        self._take(calibration)
         self.unit_size = 1.0
         self.withdrawn = ""
+
+    def _take(self, calibration: Calibration | None) -> None:
+        """Take a calibration, if it holds for the model as it is run here, and the line of its heuristic, if that is the estimator."""
+        self.calibration = self._calibration_of(calibration)
+        self.heuristic = calibration.heuristic if calibration is not None and self.estimator == HEURISTIC else None
 
     def _calibration_of(self, calibration: Calibration | None) -> Calibration | None:
         """Keep a calibration only if it holds for the model as it is run here."""
@@ -139,7 +156,13 @@ class Restorer:
     def calibrated_by(self, calibration: Calibration) -> Restorer:
         """Give the same model with another calibration, or with none where that does not hold for it."""
         other = copy(self)
-        other.calibration = other._calibration_of(calibration)
+        other._take(calibration)
+        return other
+
+    def with_heuristic(self, heuristic: Heuristic) -> Restorer:
+        """Give the same model with a heuristic that is fitted but not yet calibrated."""
+        other = copy(self)
+        other.heuristic = heuristic
         return other
 
     def outside(self, reason: str) -> Restorer:
@@ -211,7 +234,16 @@ class Restorer:
     @property
     def margin(self) -> int:
         """LR pixels of context that a window needs on each side to come out as in the whole image, where no pixel in it is unmeasured."""
-        return self.predictor.halo + self.projection_reach if self.windowed else WHOLE
+        return self.predictor.halo + self.delivery_reach if self.windowed else WHOLE
+
+    @property
+    def delivery_reach(self) -> int:
+        """LR pixels around a window of the network's output that what is delivered of it depends on: image, residual and interval."""
+        if not self.windowed or self.heuristic is None:
+            return self.projection_reach
+        from sr_core.trust.heuristic import reach
+
+        return self.projection_reach + max(reach(operator) for operator in self.operator.for_bands(self.operator.bands or 1))
 
     @property
     def projection_reach(self) -> int:
@@ -240,15 +272,14 @@ class Restorer:
             too large for one piece.
         InputError
             If the degradation sees whole images only, and this one has holes.
-        BundleError
-            If the bundle has no spread head.
         """
         self.operator.for_bands(len(y))
         self.check_whole(mask)
         filled = self.predictor.fill(y, mask)
         prediction = self.predictor.predict(filled)
-        spread = self.spread_of(prediction)
-        return Restored(self.delivered(prediction.mean, filled, self.operator), self.half_width(spread), spread)
+        delivered = self.delivered(prediction.mean, filled, self.operator)
+        spread = self.spread_of(prediction.spread, delivered, filled, self.operator)
+        return Restored(delivered, self.half_width(spread), spread)
 
     def check_whole(self, mask: BoolArray) -> None:
         """Refuse what an operator cannot take that sees whole images only: holes, and images too large for one piece."""
@@ -256,17 +287,20 @@ class Restorer:
             check_no_holes(mask, self.operator)
             check_whole(mask.shape[0] * self.scale, mask.shape[1] * self.scale, self.operator)
 
-    def spread_of(self, prediction: Prediction) -> Float32Array:
-        """Give the spread, which every model has that upscales.
+    def spread_of(self, predicted: Float32Array | None, delivered: Float32Array, filled: Float32Array, operator: Operator) -> Float32Array:
+        """Give the spread of delivered bands, float32 (C, s h, s w); NaN where the model has no estimate.
 
-        Raises
-        ------
-        BundleError
-            If the bundle has no spread head.
+        Parameters
+        ----------
+        predicted : what the predictor says of it; None where it says nothing.
+        delivered, filled : float32 (C, s h, s w) and (C, h, w), physical unit; every pixel of the measurement filled.
+        operator : the degradation of these bands.
         """
-        if prediction.spread is None:
-            raise BundleError(f"{self.bundle.folder} has no spread head", "a bundle whose spread phase has run", "Train it again.")
-        return prediction.spread
+        if predicted is not None:
+            return predicted
+        if self.heuristic is None:
+            return np.full_like(delivered, np.nan)
+        return self.heuristic.spread(delivered, filled, operator, self.unit_size)
 
     def half_width(self, spread: Float32Array) -> Float32Array:
         """Give the half-width of the interval, NaN where there is no calibration, or none that holds for this image."""
@@ -348,6 +382,14 @@ class Restorer:
         from sr_core.trust.consistency import smallest_vouched_size
 
         return smallest_vouched_size(self.operator)
+
+
+def _calibrated_estimator(calibration: Calibration | None, ensemble: int) -> EstimatorName:
+    """Name the estimator that a calibration is of, where the model can be run with it; else the head."""
+    name = None if calibration is None else calibration.settings.estimator
+    if name == HEURISTIC:
+        return "heuristic"
+    return "self-ensemble" if name == SELF_ENSEMBLE and ensemble > 1 else "head"
 
 
 def upscale_array(folder: Path, y: Float32Array, mask: BoolArray | None = None, precision: str = "auto") -> Restored:

@@ -38,7 +38,7 @@ def together(bands: list[Window]) -> Iterator[list[Window]]:
 
 
 class Strips:
-    """Mean and spread of some rows of an image, in files that are gone when this is left. Use as a context manager.
+    """Mean and spread, if any, of some rows of an image, in files that are gone when this is left. Use as a context manager.
 
     Parameters
     ----------
@@ -72,17 +72,22 @@ class Strips:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._kept.close()
 
-    def read(self, window: Window) -> tuple[Float32Array, Float32Array]:
-        """Give mean and spread, (C, s h, s W), of some of the rows."""
+    def read(self, window: Window) -> tuple[Float32Array, Float32Array | None]:
+        """Give mean and spread, if any, (C, s h, s W), of some of the rows."""
         scale, channels = self._restorer.scale, self._shape[0]
-        both = np.empty((2, channels, window.height * scale, self._shape[2] * scale), np.float32)
+        parts = self._parts
+        both = np.empty((parts, channels, window.height * scale, self._shape[2] * scale), np.float32)
         for number, strip in enumerate(self._strips):
             width = (strip.core.stop - strip.core.start) * scale
-            first = (window.row - self._rows.row) * scale * 2 * channels * width
-            part = np.fromfile(self._file(number), np.float32, window.height * scale * 2 * channels * width, offset=4 * first)
+            first = (window.row - self._rows.row) * scale * parts * channels * width
+            part = np.fromfile(self._file(number), np.float32, window.height * scale * parts * channels * width, offset=4 * first)
             fine = slice(strip.core.start * scale, strip.core.stop * scale)
-            both[..., fine] = part.reshape(-1, 2, channels, width).transpose(1, 2, 0, 3)
-        return both[0], both[1]
+            both[..., fine] = part.reshape(-1, parts, channels, width).transpose(1, 2, 0, 3)
+        return both[0], both[1] if parts == 2 else None
+
+    @property
+    def _parts(self) -> int:
+        return 2 if self._restorer.predictor.with_head else 1
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number}.raw"
@@ -103,7 +108,7 @@ class Strips:
                 lr = self._read(Window(fed, strip.seen.start, rows, width))
                 fed += rows
                 made = flow.feed(lr.pixels, fed == height)
-                spread = restorer.spread_of(made)
                 kept = slice(max(0, wanted.start - done), max(0, wanted.stop - done))
-                np.stack([made.mean[:, kept, cols], spread[:, kept, cols]]).transpose(2, 0, 1, 3).tofile(file)
+                parts = (made.mean,) if made.spread is None else (made.mean, made.spread)
+                np.stack([part[:, kept, cols] for part in parts]).transpose(2, 0, 1, 3).tofile(file)
                 done += made.mean.shape[1]

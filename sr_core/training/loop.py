@@ -159,7 +159,7 @@ def _through(task: Task, phase: Phase, checkpoint: Checkpoint, checkpoints: Shar
         return _pixel(task, phase, checkpoint, checkpoints, unit)
     if phase.kind == "adversarial":
         return against_discriminator(task, phase, checkpoint, checkpoints)
-    return _spread(task, phase, checkpoint, checkpoints)
+    return spread_taught(task, phase, checkpoint, checkpoints)
 
 
 def _delivered(task: Task, checkpoint: Checkpoint) -> Trained:
@@ -276,7 +276,7 @@ def _guarded(task: Task, progress: Progress, validation: Validation, net: SRNet,
     return following(noted(task, progress, f"{sentence}: the model is its parent."), start, weights)
 
 
-def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: SharedCheckpoints) -> Checkpoint:
+def spread_taught(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: SharedCheckpoints) -> Checkpoint:
     """Teach a fresh head how large the finished network's errors are; the filter alone has no trunk and gets the heuristic."""
     net = task.network(start.progress.family, spread=False)
     weights = fitted(task, start)
@@ -290,7 +290,7 @@ def _spread(task: Task, phase: DescentPhase, start: Checkpoint, checkpoints: Sha
     for parameter in net.mean_parameters():
         parameter.requires_grad_(False)
     objective = SpreadObjective(task, net)
-    net.add_spread_head(task.stream("first weights", "spread head").initial_seed(), objective.size)
+    net.add_spread_head(task.stream("first weights", "spread head").initial_seed(), objective.size, task.recipe.spread.tail)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start.progress.step == 0:
         start = Checkpoint(start.progress, named(net, weights))

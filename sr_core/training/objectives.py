@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from sr_core.losses import PIXEL_LOSSES, magnitude
+from sr_core.losses import PIXEL_LOSSES, SPREAD_LOSSES
 from sr_core.networks import SRNet
 from sr_core.training.supply import Supply
 from sr_core.training.task import LrBatch, Task
@@ -121,7 +121,9 @@ class PixelObjective:
 
 
 class SpreadObjective(Forgetful):
-    """The squared distance of the spread from |x - z|, z being the delivered image: projected where it will be.
+    """How well the spread says |x - z|, z being the delivered image, projected where it will be.
+
+    For the recipe's light tail the squared distance, for the heavy one the likelihood of a Laplace distribution of that scale.
 
     Parameters
     ----------
@@ -134,11 +136,13 @@ class SpreadObjective(Forgetful):
 
     References
     ----------
-    Least squares of |error| gives its conditional mean; the trunk is frozen, so the mean stays as it is, bit for bit.
+    Least squares of |error|, and the likelihood of a Laplace scale, are best at its conditional mean. The trunk is frozen, so the image
+    stays as it is, bit for bit.
     """
 
     def __init__(self, task: Task, net: SRNet) -> None:
         self._task = task
+        self._loss = SPREAD_LOSSES[task.recipe.spread.tail]
         draws = task.stream("size of the error")
         with torch.no_grad():
             batches = (task.lr_batch(draws, task.recipe.training.batch) for _ in range(MEASURING_BATCHES))
@@ -152,13 +156,13 @@ class SpreadObjective(Forgetful):
         return ((name, p) for name, p in net.named_parameters() if id(p) in moved)
 
     def __call__(self, net: SRNet, generator: torch.Generator, batch: int, share: float) -> Tensor:
-        """Draw a batch and give its loss, in units of the mean error squared."""
+        """Draw a batch and give its loss, of spread and error in units of the mean error."""
         drawn = self._task.lr_batch(generator, batch, self._task.processes.part(batch))
         with self._task.autocast():
             mean, spread = net.forward_spread(self._task.normalised(drawn.y))
         error = self._error(mean.detach(), drawn)
         inside = self._task.interior(error)
-        return magnitude(spread.to(error.dtype)[..., *inside] / self.size, error[..., *inside] / self.size)
+        return self._loss(spread.to(error.dtype)[..., *inside] / self.size, error[..., *inside] / self.size)
 
     def _mean(self, net: SRNet, batch: LrBatch) -> Tensor:
         with self._task.autocast():

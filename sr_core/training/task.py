@@ -228,4 +228,5 @@ class Task:
             linear_taps=plan.linear_taps,
             operator=self.operator.to_json(),
             spread=spread,
+            tail=self.recipe.spread.tail,
         )

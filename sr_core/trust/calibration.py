@@ -19,6 +19,7 @@ from sr_core.raster import Float32Array
 from sr_core.records import Digest, Record
 from sr_core.trust import histogram
 from sr_core.trust.claim import Rule, groups_needed, make_claim, order_statistic
+from sr_core.trust.heuristic import Heuristic
 from sr_core.trust.reference import Reference
 from sr_core.trust.scores import Accumulator, GroupRow, Sample, SpreadBin
 from sr_core.trust.verdict import Claim
@@ -34,7 +35,7 @@ class Settings(Record):
     ----------
     projection : whether the output is projected onto the measurement.
     precision : "float32", "bfloat16".
-    estimator : of the spread.
+    estimator : of the spread: "magnitude head", "Laplace head", "local energy of the filter", "heuristic", "self-ensemble".
     ensemble : 1, 4 or 8, size of the self-ensemble. 1 is left out of the text, so that calibrations from before there was one keep
         their digest.
     normalisation : digest of the constants between file and network (`BundleCard.normalisation`); "" in calibrations from before they
@@ -68,6 +69,7 @@ class Calibration(Record):
     histogram_first, histogram_counts : the merged histogram of log10(|error| / (spread + floor)), empty ends left out.
     coverage_by_bin : coverage by bin of the spread; empty where there is no multiplier.
     largest_errors_held : share of the 1 % largest errors inside the interval on the calibration groups, or None.
+    heuristic : the line that gives the spread where the estimator is the heuristic; else None.
     reference : what clean images of this kind look like; None in calibrations from before there was one.
     """
 
@@ -93,6 +95,7 @@ class Calibration(Record):
     coverage_by_bin: tuple[SpreadBin, ...]
     largest_errors_held: float | None
     software: str
+    heuristic: Heuristic | None = Field(default=None, exclude_if=lambda heuristic: heuristic is None)
     reference: Reference | None = Field(default=None, exclude_if=lambda reference: reference is None)
 
     def misfit(self, *, weights: Digest, operator: Digest, normalisation: Digest) -> str:
@@ -181,6 +184,7 @@ def calibrate(
     operator_name: str,
     settings: Settings,
     software: str,
+    heuristic: Heuristic | None = None,
 ) -> Calibration:
     """Make a calibration from held-out images, one at a time.
 
@@ -193,6 +197,7 @@ def calibrate(
     unit : physical unit of errors and spread.
     weights, operator, settings : what the calibration holds for; `operator_name` is the operator in words.
     software : name and version.
+    heuristic : the line that gave the spread, where the settings' estimator is the heuristic.
 
     Raises
     ------
@@ -216,6 +221,7 @@ def calibrate(
         histogram_counts=tuple(int(c) for c in merged[first:last]),
         coverage_by_bin=() if cell is None else taken.coverage_by_bin(cell),
         largest_errors_held=None if cell is None else taken.largest_errors_held(cell), software=software,
+        heuristic=heuristic,
     )  # fmt: skip
 
 

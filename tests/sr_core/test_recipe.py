@@ -43,6 +43,9 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         ({"training.minutes": 0}, r"training\.minutes: Input should be greater than 0"),
         ({"training.minutes": "inf"}, r"training\.minutes: Input should be a finite number"),
         ({"network.family": "linear", "training.minutes": 1, "training.target_db": 30}, r"training\.minutes and training\.target_db to"),
+        ({"calibration.estimator": "self-ensemble"}, r"needs runs to compare: set calibration\.ensemble=4 or 8"),
+        ({"calibration.estimator": "guess"}, r"calibration\.estimator: Input should be 'head', 'heuristic' or 'self-ensemble'"),
+        ({"spread.tail": "fat"}, r"spread\.tail: Input should be 'light' or 'heavy'"),
         ({"scale": 1}, "scale: "), ({"calibration.alpha": 1.0}, r"calibration\.alpha"), ({"patches.stride": 0}, r"patches\.stride"),
         ({"patches.smoothed": "1, 0.5"}, r"patches\.smoothed \[1\.0, 0\.5\] must rise"), ({"patches.smoothed": "0"}, r"patches\.smoothed"),
     ],
@@ -116,7 +119,7 @@ def test_every_setting_is_part_of_the_hash() -> None:
         "adversarial.vgg": "vgg.safetensors", "adversarial.vgg_sha256": "a" * 64, "adversarial.vgg_layer": "conv2_2",
         "adversarial.terms.gradient": 0.7, "adversarial.terms.frequency": 0.7,
         "spread.steps": 1, "spread.rate": 0.5, "calibration.alpha": 0.2, "calibration.delta": 0.2, "calibration.gamma": 0.2,
-        "calibration.ensemble": 8,
+        "calibration.ensemble": 8, "calibration.estimator": "heuristic", "spread.tail": "heavy",
     }  # fmt: skip
     assert set(setting_names()) == set(other)
     upscaled = {"patches.grid": "hr", "network.family": "srcnn"}

@@ -107,6 +107,41 @@ def test_tiled_equals_whole_bit_for_bit_in_bfloat16(changes: dict[str, Any]) -> 
         assert np.array_equal(tiled.mean, whole.mean) and np.array_equal(tiled.spread, whole.spread)
 
 
+def deviating(bundle: Bundle, y: Float32Array, ensemble: int = 8, **options: Any) -> tuple[Float32Array, Float32Array]:
+    made = Predictor(bundle, "float32", ensemble=ensemble, spread_from="self-ensemble", **options).predict(y)
+    assert made.spread is not None
+    return made.mean, made.spread
+
+
+@pytest.mark.parametrize("changes", [{}, {"spread": False}, {"bandwise": False, "channels": 2}])
+@pytest.mark.parametrize("size", [4, 8])
+def test_the_standard_deviation_of_the_runs_is_that_written_out(size: int, changes: dict[str, Any]) -> None:
+    bundle, y = _bundle(**changes), _image(2, 21, 34)
+    runs = []
+    for k in (0, 2, 4, 6) if size == 4 else range(8):
+        runs.append(turned(Predictor(bundle, "float32").predict(turned(y, k)).mean, inverse(k)).astype(np.float64))
+    mean, spread = deviating(bundle, y, size)
+    assert np.abs(spread - np.std(runs, axis=0)).max() <= ROUNDING
+    assert np.array_equal(mean, Predictor(bundle, "float32", ensemble=size).predict(y).mean)  # the image is the ensemble's, bit for bit
+
+
+def test_the_standard_deviation_of_tiles_equals_the_whole() -> None:
+    bundle, y = _bundle(), _image(2, 61, 140)
+    whole, tiled = deviating(bundle, y), deviating(bundle, y, tile=33)
+    assert _difference(tiled[1], whole[1]) <= 1e-6 * STD + ULP
+    short = Predictor(bundle, "bfloat16", tile=24, ensemble=8, spread_from="self-ensemble").predict(y)
+    long = Predictor(bundle, "bfloat16", ensemble=8, spread_from="self-ensemble").predict(y)
+    assert short.spread is not None and long.spread is not None and np.array_equal(short.spread, long.spread)
+
+
+def test_one_run_has_no_standard_deviation() -> None:
+    with pytest.raises(InputError, match=r"one run has no standard deviation"):
+        Predictor(_bundle(), spread_from="self-ensemble")
+    lopsided = _bundle(operator=make_operator("nearest", 2).to_json())
+    with pytest.raises(InputError, match=r"the degradation has 1 of the 4 symmetries"):
+        Predictor(lopsided, ensemble=4, spread_from="self-ensemble")
+
+
 def test_a_large_image_takes_tiles_since_rows_pass_once() -> None:
     bundle, y = _bundle(), _image(1, 40, 600)
     large = Predictor(bundle, "float32", ensemble=8)

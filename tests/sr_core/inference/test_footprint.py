@@ -84,7 +84,7 @@ class Stub(Predictor):
 
     def __init__(self, net: SRNet, tile: int | None = None, precision: torch.dtype = torch.float32) -> None:
         self.net, self.tile, self.precision, self.device = net, tile, precision, torch.device("cpu")
-        self.strip, self.ensemble = None, choose_ensemble(1, "")
+        self.strip, self.ensemble, self.spread_from = None, choose_ensemble(1, ""), "head"
         self.bundle = type("Stub", (), {"net": net, "card": type("Card", (), {"mean": 0.0, "std": 1.0})()})()  # type: ignore[assignment]
 
 
@@ -94,9 +94,9 @@ def test_work_counts_the_runs_and_their_pixels(tile: int | None, bandwise: bool)
     seen: list[int] = []
 
     class Counted(Stub):
-        def _run(self, y: Any, with_spread: bool) -> Any:
+        def _run(self, y: Any) -> Any:
             seen.append(y.shape[1] * y.shape[2])
-            return super()._run(y, with_spread)
+            return super()._run(y)
 
     predictor = Counted(net, tile)
     predictor.predict(np.zeros((3, 150, 170), np.float32))

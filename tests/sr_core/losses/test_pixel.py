@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from sr_core.errors import ShapeError
-from sr_core.losses import PIXEL_LOSSES, charbonnier, l1, l2, magnitude
+from sr_core.losses import PIXEL_LOSSES, charbonnier, l1, l2, laplace, magnitude
 
 A = torch.tensor([[[[0.0, 1.0], [2.0, -3.0]]]])
 B = torch.tensor([[[[0.0, 3.0], [2.0, 1.0]]]])
@@ -64,3 +67,28 @@ def test_magnitude_counts_only_what_has_weight() -> None:
     assert magnitude(spread, error, torch.tensor([[[[1.0, 0.0]]]])).item() == pytest.approx(4.0)
     with pytest.raises(ShapeError, match="counts"):
         magnitude(spread, error, torch.zeros(1, 1, 1, 2))
+
+
+def test_laplace_is_the_negative_log_likelihood_and_its_gradient_the_formula() -> None:
+    """Oracle: SciPy's Laplace distribution; d/db (log b + |e| / b) = (b - |e|) / b²."""
+    scale = torch.tensor([[[[0.2, 1.0, 3.0]]]], dtype=torch.float64, requires_grad=True)
+    error = torch.tensor([[[[-0.5, 0.0, 2.0]]]], dtype=torch.float64, requires_grad=True)
+    loss = laplace(scale, error)
+    said = stats.laplace.logpdf(error.detach().numpy(), scale=scale.detach().numpy())
+    assert loss.item() == pytest.approx(-said.mean() - math.log(2), abs=1e-12)
+    loss.backward()
+    b, e = scale.detach(), error.detach().abs()
+    assert scale.grad is not None and torch.allclose(scale.grad, (b - e) / b**2 / 3, atol=1e-14)
+    assert error.grad is None
+    with pytest.raises(ShapeError):
+        laplace(scale, error[..., :1])
+
+
+@settings(derandomize=True, max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.01, 5), min_size=3, max_size=30))
+def test_laplace_is_smallest_at_the_mean_absolute_error(errors: list[float]) -> None:
+    error = torch.tensor(errors, dtype=torch.float64)[None, None, None]
+    best = float(error.abs().mean())
+    least = laplace(torch.full_like(error, best), error)
+    for other in (0.5 * best, 0.9 * best, 1.1 * best, 2 * best):
+        assert laplace(torch.full_like(error, other), error) >= least

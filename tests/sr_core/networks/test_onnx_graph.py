@@ -70,6 +70,14 @@ def assert_same(net: SRNet, session: Any, samples: int, bands: int, size: tuple[
         assert np.abs(a - b).max() <= 1e-5 * 6 * STD
 
 
+def test_the_laplace_head() -> None:
+    net = drawn(tail="heavy")
+    with torch.no_grad():
+        *_, last = net.spread_parameters()
+        last.sub_(2.0)  # scales of about a tenth of a standard deviation
+    assert_same(net, session_of(net), 2, 3, (9, 14))
+
+
 @pytest.mark.parametrize("base", ["linear", "operator"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_at_every_size(family: str, base: str) -> None:

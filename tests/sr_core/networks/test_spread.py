@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from scipy import ndimage
 from torch import Tensor
 
 from sr_core.errors import ShapeError
+from sr_core.losses import SPREAD_LOSSES
 from sr_core.networks import Descriptor, SRNet, build, fit_energy, linear_descriptor
 from sr_core.operators import make_operator
 
@@ -68,6 +71,59 @@ def test_energy_fit_refuses_a_trained_head_and_empty_pairs() -> None:
         fit_energy(trained, [])
     with pytest.raises(ShapeError, match="at least one"):
         fit_energy(_linear_net(), [])
+
+
+def _noisy(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Images of smooth brightness, planted errors whose size is 0.02 to 0.2 with it, and that size; 8 of 24 x 24."""
+    y = torch.nn.functional.interpolate(torch.randn(8, 1, 4, 4, generator=generator), size=24, mode="bilinear", align_corners=True)
+    size = 0.02 + 0.18 * torch.sigmoid(3 * torch.nn.functional.interpolate(y, scale_factor=2, mode="nearest"))
+    uniform = torch.rand(size.shape, generator=generator) - 0.5
+    return y, -size * uniform.sign() * (1 - 2 * uniform.abs()).clamp_min(1e-6).log(), size  # Laplace by its inverse distribution
+
+
+@pytest.mark.parametrize("tail", ["light", "heavy"])
+def test_both_heads_find_the_planted_size_of_errors(tail: Literal["light", "heavy"]) -> None:
+    net = build(Descriptor(family="edsr", scale=2, width=8, blocks=1, base="operator", operator=make_operator("bicubic", 2).to_json()))
+    net.add_spread_head(level=0.1, tail=tail)
+    assert net.descriptor.estimator == {"light": "magnitude head", "heavy": "Laplace head"}[tail]
+    generator = torch.Generator().manual_seed(1)
+    optimiser = torch.optim.Adam(net.spread_parameters(), lr=1e-2)
+    shown = _noisy(generator)[0]
+    before, untaught = net(shown), net.forward_spread(shown)[1].detach()
+    assert torch.allclose(untaught.mean(), torch.tensor(0.1), rtol=0.5)  # it begins where it was told to
+    for _ in range(150):
+        y, error, _ = _noisy(generator)
+        optimiser.zero_grad()
+        SPREAD_LOSSES[tail](net.forward_spread(y)[1] / 0.1, error / 0.1).backward()
+        optimiser.step()
+    y, _, size = _noisy(generator)
+    with torch.no_grad():
+        ratio = (net.forward_spread(y)[1] / size).log()
+    assert float(ratio.abs().mean()) < 0.15  # within a sixth; the untaught head is off by a factor of 2 to 5
+    assert float((untaught.mean() / size).log().abs().mean()) > 0.4
+    assert torch.equal(net(shown), before)
+
+
+@pytest.mark.parametrize("tail", ["light", "heavy"])
+def test_heads_are_of_one_architecture_and_above_zero(tail: Literal["light", "heavy"]) -> None:
+    operator = make_operator("bicubic", 2).to_json()
+    net = build(Descriptor(family="edsr", scale=2, width=8, blocks=1, operator=operator, spread=True, tail=tail))
+    light = build(Descriptor(family="edsr", scale=2, width=8, blocks=1, operator=operator, spread=True))
+    assert net.parameter_count == light.parameter_count and net.macs_per_pixel == light.macs_per_pixel and net.halo == light.halo
+    with torch.no_grad():
+        for parameter in net.spread_parameters():
+            parameter.mul_(1000)
+    spread = net.forward_spread(1000 * _image(1, 1, 12, 12))[1]
+    assert torch.isfinite(spread).all() and (spread >= 0).all() and (tail == "light" or (spread > 0).all())
+
+
+def test_a_descriptor_of_before_there_were_two_heads_reads_as_the_magnitude_head() -> None:
+    descriptor = Descriptor(family="edsr", scale=2, operator=make_operator("bicubic", 2).to_json(), spread=True)
+    assert '"tail"' not in descriptor.to_json() and Descriptor.from_json(descriptor.to_json(), "here").estimator == "magnitude head"
+    heavy = descriptor.model_copy(update={"tail": "heavy"})
+    assert Descriptor.from_json(heavy.to_json(), "here").estimator == "Laplace head"
+    assert descriptor.model_copy(update={"spread": False}).estimator is None
+    assert _linear_net().descriptor.estimator == "local energy of the filter"
 
 
 def test_magnitude_head_learns_where_the_error_is() -> None:

@@ -111,8 +111,9 @@ def test_a_model_in_standard_scores_equals_one_made_for_the_scene(scene: Path, r
     assert restorer.card.unit == STANDARD_SCORE  # the shared model is as it was
     expected, got = restorer.predictor.predict(scores), own.predictor.predict(y)
     assert np.abs(expected.mean * moments.std + moments.mean - got.mean).max() < 1e-3 * moments.std
-    width = restorer.half_width(restorer.spread_of(expected))
-    assert own.half_width(own.spread_of(got)) == pytest.approx(width * moments.std, rel=1e-3)
+    assert expected.spread is not None and got.spread is not None
+    width = restorer.half_width(expected.spread)
+    assert own.half_width(got.spread) == pytest.approx(width * moments.std, rel=1e-3)
 
 
 def test_other_models_keep_to_their_unit(scene: Path, tmp_path: Path) -> None:

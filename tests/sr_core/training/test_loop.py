@@ -57,6 +57,15 @@ def test_the_spread_phase_leaves_the_mean_bit_for_bit(world: Any) -> None:
     assert not torch.equal(short.net.forward_spread(y)[1], long.net.forward_spread(y)[1])
 
 
+def test_both_tails_stand_on_one_image_bit_for_bit(world: Any, learnt: dict[str, Any]) -> None:
+    light, heavy = (world.train(world.recipe(**learnt, spread__tail=tail), tail) for tail in ("light", "heavy"))
+    assert (light.net.descriptor.estimator, heavy.net.descriptor.estimator) == ("magnitude head", "Laplace head")
+    y = torch.randn(1, 2, 20, 21, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(light.net(y), heavy.net(y)) and torch.equal(heavy.net.forward_spread(y)[0], heavy.net(y))
+    wrong, said = world.errors(heavy, world.recipe(**learnt))
+    assert float(torch.corrcoef(torch.stack([said.log(), (wrong + 1e-3).log()]))[0, 1]) > 0.3
+
+
 def test_the_guard_gives_the_filter_where_the_network_is_no_better(world: Any) -> None:
     trained = world.train(world.recipe(training__rate=1e-30), "run")  # a network that stays what it was
     assert trained.family == "linear" and trained.net.descriptor.family == "linear"
