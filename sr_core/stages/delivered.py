@@ -6,7 +6,7 @@ What faults are planted in, so that it can be seen which check catches them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sr_core.trust.calibration import Calibration
     from sr_core.trust.faults import Delivered
     from sr_core.trust.limits import Values
-    from sr_core.trust.verdict import Check, CheckResult, Evidence
+    from sr_core.trust.verdict import Check, CheckResult, Direction, Evidence
 
 SIDE = 96  # HR px of a region, at most
 SMALLEST = 48  # HR px: smaller ones are borders only
@@ -215,17 +215,19 @@ class CheckPanel:
         found = {check.name: as_badness(check(evidence)) for check in self.checks}
         return found | {name: measure(delivered) for name, measure in MEASURES.items()}
 
-    def exact(self, clean: Sequence[Delivered]) -> dict[str, float]:
-        """Give the limits that do not come from clean images, by check: those that a check itself calls exact."""
+    def fixed(self, clean: Sequence[Delivered]) -> tuple[dict[str, float], dict[str, float]]:
+        """Give the limits that do not come from clean images, by check: exact ones, and ceilings of reason (see `as_badness`)."""
         from sr_core.trust.delivered_measures import EXACT
 
-        limits = dict(EXACT)
+        exact, ceilings = dict(EXACT), {}
         for delivered in clean:
-            for check in self.checks:
-                result = check(self.evidence(delivered))
-                if result.outcome != "skipped" and result.threshold_source == "exact" and result.threshold is not None:
-                    limits[check.name] = result.threshold if result.direction == "at most" else -result.threshold
-        return limits
+            evidence = self.evidence(delivered)
+            for result in (check(evidence) for check in self.checks):
+                if result.outcome == "skipped" or result.threshold is None:
+                    continue
+                kind = exact if result.threshold_source == "exact" else ceilings
+                kind[result.name] = limit_as_badness(result.threshold, result.direction)
+        return exact, ceilings
 
     def evidence(self, delivered: Delivered) -> Evidence:
         """Give what the checks look at."""
@@ -248,9 +250,22 @@ class CheckPanel:
 
 
 def as_badness(result: CheckResult) -> float | None:
-    """Give a result as one number, larger = worse; None where the check could not run, NaN where it found no number."""
+    """Give a result as one number, larger = worse: in parts of its limit where that is not 0, so that images of all units compare.
+
+    Returns
+    -------
+    float or None
+        None where the check could not run, NaN where it found no number.
+    """
     if result.outcome == "skipped":
         return None
     if result.value is None or math.isnan(result.value):
         return math.nan
-    return result.value if result.direction == "at most" else -result.value
+    sign = 1.0 if result.direction == "at most" else -1.0
+    return sign * result.value / (abs(result.threshold or 0.0) or 1.0)
+
+
+def limit_as_badness(threshold: float, direction: Direction) -> float:
+    """Give where the limit of a check lies among its numbers."""
+    sign = 1.0 if direction == "at most" else -1.0
+    return sign * threshold / (abs(threshold) or 1.0)

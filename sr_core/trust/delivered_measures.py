@@ -127,7 +127,7 @@ def beside_nodata(delivered: Delivered) -> float | None:
     plain = delivered.operator.upscale(torch.from_numpy(delivered.measurement())).numpy()
     away = delivered.z - plain
     beside, elsewhere = (float(np.sqrt(np.mean(away[:, where] ** 2, dtype=np.float64))) for where in (near, far))
-    return beside / elsewhere if elsewhere > 0 else float(beside > 0)
+    return float(beside > 0) if elsewhere == 0 else beside / elsewhere
 
 
 MEASURES: Mapping[str, Callable[[Delivered], float | None]] = {

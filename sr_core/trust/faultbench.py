@@ -13,6 +13,7 @@ and Young (1993), Resampling-Based Multiple Testing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -118,6 +119,7 @@ def run_bench(
     rate: float = RATE,
     floors: Mapping[str, float] | None = None,
     exact: Mapping[str, float] | None = None,
+    ceilings: Mapping[str, float] | None = None,
     seed: int = 0,
     log: Log | None = None,
 ) -> BenchTable:
@@ -129,7 +131,7 @@ def run_bench(
     look : gives the number of each check, larger = worse, or None where it cannot run; the same checks each time. NaN is always flagged.
     label : what the units are, in words.
     faults : to plant, at all their sizes.
-    rate, floors, exact : see `fit_limits`.
+    rate, floors, exact, ceilings : see `fit_limits`.
     seed : decides places and noise; another unit gets others.
     log : is told how far the work is.
 
@@ -143,9 +145,8 @@ def run_bench(
     names = tuple(values[0]) if values else ()
     if len(clean) < NEEDED or not names:
         raise TrustError(f"{len(clean)} clean outputs and {len(names)} checks", f"at least {NEEDED} outputs and one check", "Give more.")
-    others = [
-        fit_limits([*values[:n], *values[n + 1 :]], rate=rate, floors=floors, exact=exact) for n in range(len(values))
-    ]  # one unit's limits: those of all the others
+    fit = partial(fit_limits, rate=rate, floors=floors, exact=exact, ceilings=ceilings)
+    others = [fit([*values[:n], *values[n + 1 :]]) for n in range(len(values))]  # one unit's limits: those of all the others
     false = [limits.fired(found) for limits, found in zip(others, values, strict=True)]
     rows: list[BenchRow] = []
     not_planted: list[NotPlanted] = []
@@ -165,7 +166,7 @@ def run_bench(
             rows.append(_row(fault, size, names, [(limits.fired(found), found) for limits, found in seen]))
     told.progress(WORK, total, total)
     return BenchTable(
-        label=label, checks=names, limits=fit_limits(values, rate=rate, floors=floors, exact=exact), clean_units=len(values),
+        label=label, checks=names, limits=fit(values), clean_units=len(values),
         flagged=tuple(name for name, fired in zip(clean, false, strict=True) if fired),
         false_alarms=float(np.mean([bool(fired) for fired in false])),
         false_alarms_by_check=_by_check(names, list(zip(false, values, strict=True))), rows=tuple(rows), not_planted=tuple(not_planted),
