@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
+Transform = tuple[float, float, float, float, float, float]
 BLOCK = 1 << 15  # values of a block
 
 
@@ -310,6 +311,18 @@ class StoredScene(Protocol):
 
     def read_stored(self, window: Window) -> StoredRaster:
         """Read a window; `raster()` of it is what `Scene.read` gives. Raises as that does."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A scene or a writer whose file states where its grid lies.
+
+    `transform` is (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of pixel corners; None where the file states nothing.
+    """
+
+    @property
+    def transform(self) -> Transform | None:
+        """Where the grid lies."""
 
 
 @dataclass(frozen=True)

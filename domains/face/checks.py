@@ -24,7 +24,7 @@ class FacePixels:
         """Measure the image."""
         return limit(
             self.name, min(evidence.y.shape[1:]) / PUPILS_TO_SIDE, unit="LR px", threshold=WARN_PUPILS_PX, direction="at least",
-            severity="warn", source="physical", where=evidence.where,
+            severity="warn", source="twice the distance at which people guess", where=evidence.where,
             sentence="a face in so small an image has too few pixels between its eyes for its details to be known.",
         )  # fmt: skip
 

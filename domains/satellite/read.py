@@ -17,7 +17,7 @@ from domains.satellite.header import Header, gdal_settings, is_placed, open_tiff
 from domains.satellite.places import name_places
 from sr_core.errors import InputError, ShapeError, SRError
 from sr_core.log import Log
-from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Window, windows
+from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Transform, Window, windows
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -51,6 +51,11 @@ class GeoTiffScene:
         self.bands: tuple[str, ...] = self.header.bands
         self.unit: str = self.header.unit
         self.encoding: Encoding = self.header.encoding
+
+    @property
+    def transform(self) -> Transform | None:
+        """Where the grid lies (see `Placed`)."""
+        return self.header.transform
 
     def read(self, window: Window) -> Raster:
         """Read a window that lies inside the scene: values decoded to the physical unit, and what is usable of them.

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.errors import RasterioError
 
+from domains.common.geometry import finer_transform
 from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, lasting_tags
 from domains.satellite.cog import Flat, copy_as_cog, create_template, put_together
 from domains.satellite.header import gdal_settings, open_tiff, quiet, read_header
@@ -19,7 +20,7 @@ from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows
 from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
 from sr_core.errors import DeliveryError, InputError, OutputError, SRError
-from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Window
+from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, Transform, Window
 from sr_core.records import Source
 from sr_core.workspace import file_sha256
 
@@ -107,6 +108,11 @@ class CogWriter:
             given = np.full(self._coarse(window), np.nan, np.float32) if residual is None else residual
             rows[RESIDUAL] = by_rows(np.where(mask[::scale, ::scale], given, np.float32(np.nan)))
         self.canvas.append(rows, mask, clipped=clipped, claimed=claimed, note=note)
+
+    @property
+    def transform(self) -> Transform | None:
+        """Where the written file's grid lies (see `Placed`)."""
+        return None if self.header.transform is None else finer_transform(self.header.transform, self.plan.scale)
 
     def reread(self, window: Window) -> Raster:
         """Give back, through the file's own rounding, what was written at a window of the SR grid.

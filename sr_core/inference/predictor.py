@@ -98,6 +98,10 @@ class Predictor:
             return "tiles"  # an ensemble, too: rows pass once, from top to bottom, and an image upside down begins with its last row
         return "strips" if self.strip is not None and self.strip < width else "rows"
 
+    def tile_side(self, height: int, width: int) -> int:
+        """Give the side of the tiles, LR pixels, in which an image is computed that does not pass row by row."""
+        return max(height, width) if self.executor(height, width) == "whole" else self.tile or WHOLE
+
     def in_strips(self, strip: int) -> Predictor:
         """Give the same predictor, of the same network, that takes large images in strips of so many LR columns."""
         other = copy(self)
@@ -186,8 +190,7 @@ class Predictor:
         """Fill `mean` and `spread` for the bands that the network takes at once."""
         scale = self.net.descriptor.scale
         height, width = y.shape[1:]
-        size = max(height, width) if self.executor(height, width) == "whole" else self.tile or WHOLE
-        for tile in tiles(height, width, size, self.halo):
+        for tile in tiles(height, width, self.tile_side(height, width), self.halo):
             rows, cols = tile.window.slices()
             centre, error = self._run(y[:, rows, cols], spread is not None)
             kept, place = tile.inner.scaled(scale).slices(), tile.core.scaled(scale).slices()

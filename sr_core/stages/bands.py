@@ -80,6 +80,27 @@ def restore_bands(restorer: Restorer, scene: Scene, *, start: int = 0, residual:
         yield _deliver(restorer, scene, band, next(pieces), residual)
 
 
+def seams_of(restorer: Restorer, scene: Scene) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Give the first LR rows and columns of the pieces that `restore_bands` computes an image in, 0 left out."""
+    from sr_core.inference.tiles import starts
+
+    _, height, width = scene.shape
+    bands, predictor = bands_of(scene, restorer.windowed), restorer.predictor
+    rows, cols = {band.row for band in bands}, {0}
+    way = predictor.executor(height, width)
+    if way == "strips":
+        cols |= set(starts(width, min(predictor.strip or width, width)))
+    for around, band in ((b.grown(restorer.margin, height, width), b) for b in bands if way == "tiles"):
+        side = predictor.tile_side(around.height, around.width)
+        cols |= set(starts(width, min(side, width)))
+        rows |= {
+            row
+            for start in starts(around.height, min(side, around.height))
+            if band.row < (row := around.row + start) < band.row + band.height
+        }
+    return tuple(sorted(rows - {0})), tuple(sorted(cols - {0}))
+
+
 @dataclass(frozen=True)
 class _Piece:
     """Rows of an image (`window`, LR grid): the measurement, holes filled, and the network's mean and spread, (C, s h, s W).

@@ -16,7 +16,7 @@ from sr_core.log import Log
 from sr_core.raster import Float32Array, Raster
 from sr_core.recipe import Recipe
 from sr_core.records import CalibrationRef, Digest, EvaluationRef, Manifest, ManifestRef, Region
-from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, residual_of, run_checks
+from sr_core.stages.evidence import evidence_of, plain_bicubic, protocol_of, reference_for, residual_of, run_checks
 from sr_core.stages.ingest import load_manifest
 from sr_core.stages.precision import PrecisionMeter, format_to_choose, in_turn, save_gate
 from sr_core.stages.regions import Pair, enlarge_mask, read_pair
@@ -211,7 +211,7 @@ class _Measured:
         held = None if half is None else coverage(hr, delivered, half, mask)
         largest = None if half is None else largest_errors_held(hr, delivered, half, mask)
         claim = restorer.claim(domain.group_kind)
-        checks = run_checks(domain, evidence)
+        checks = run_checks(domain, evidence, reference_for(restorer))
         if held is not None:
             checks = (*checks, coverage_check(held, claim.alpha, largest_held=largest))
         verdict = judge(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sr_core.raster import BoolArray, Float32Array, Raster, Window, fill_nearest
+from sr_core.raster import BoolArray, Float32Array, Placed, Raster, Scene, SceneWriter, Transform, Window, fill_nearest
 from sr_core.stages.regions import enlarge_mask
 
 if TYPE_CHECKING:
@@ -15,7 +16,30 @@ if TYPE_CHECKING:
     from sr_core.metrics.protocol import Protocol
     from sr_core.operators import Operator
     from sr_core.stages.restore import Restorer
+    from sr_core.trust.reference import Reference
     from sr_core.trust.verdict import CheckResult, Evidence
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is known of an image's grid besides its pixels.
+
+    Attributes
+    ----------
+    rows, cols : first LR rows and columns of the pieces that it was computed in, 0 left out.
+    transform_lr, transform_hr : where the two files say that they lie, or None.
+    """
+
+    rows: tuple[int, ...] = ()
+    cols: tuple[int, ...] = ()
+    transform_lr: Transform | None = None
+    transform_hr: Transform | None = None
+
+    @classmethod
+    def of(cls, scene: Scene, writer: SceneWriter, rows: tuple[int, ...], cols: tuple[int, ...]) -> Grid:
+        """Ask scene and writer for their places."""
+        lr, hr = (side.transform if isinstance(side, Placed) else None for side in (scene, writer))
+        return cls(rows, cols, lr, hr)
 
 
 def protocol_of(restorer: Restorer) -> Protocol:
@@ -36,6 +60,7 @@ def evidence_of(
     core: Window | None = None,
     where: Window | None = None,
     lossless: bool = True,
+    grid: Grid | None = None,
 ) -> Evidence:
     """Put together what the checks look at.
 
@@ -49,12 +74,17 @@ def evidence_of(
     core : the part of `lr` to look at, in LR pixels; the rest is context, whose own edges are not the image's. None: all.
     where : place of that part on the image's SR grid.
     lossless : whether the file keeps every value. Where it does not, a residual is the format's, and only warns.
+    grid : of the whole image.
     """
+    from sr_core.trust.checks.seams import lines_inside
     from sr_core.trust.verdict import Evidence
 
+    known, scale = grid or Grid(), restorer.scale
     mask = enlarge_mask(lr.mask, restorer.operator.scale) if mask_hr is None else mask_hr
-    rows, cols = (core or Window(0, 0, *lr.mask.shape)).slices()
-    fine_rows, fine_cols = (core or Window(0, 0, *lr.mask.shape)).scaled(restorer.scale).slices()
+    window = core or Window(0, 0, *lr.mask.shape)
+    place = where or window.scaled(scale)
+    rows, cols = window.slices()
+    fine_rows, fine_cols = window.scaled(scale).slices()
     return Evidence(
         y=lr.pixels[:, rows, cols],
         z=delivered[:, fine_rows, fine_cols],
@@ -70,14 +100,50 @@ def evidence_of(
         projected=restorer.card.projection and lossless,
         operator=restorer.operator,
         where=where,
+        rows=lines_inside([scale * line for line in known.rows], place.row, place.height),
+        cols=lines_inside([scale * line for line in known.cols], place.col, place.width),
+        transform_lr=known.transform_lr,
+        transform_hr=known.transform_hr,
+        around=_around(restorer, lr, delivered, mask, window, step) if core is not None else None,
     )
 
 
-def run_checks(domain: Domain, evidence: Evidence) -> tuple[CheckResult, ...]:
-    """Run the checks that hold everywhere, then the domain's own."""
-    from sr_core.trust.checks import general_checks
+def run_checks(domain: Domain, evidence: Evidence, reference: Reference | None = None, windows: int = 1) -> tuple[CheckResult, ...]:
+    """Run the checks that hold everywhere, then the domain's own.
 
-    return tuple(check(evidence) for check in (*general_checks(), *domain.checks()))
+    Parameters
+    ----------
+    reference : what clean images of the model look like: lowers the ceilings (see `trust.learned`). None: the ceilings hold.
+    windows : of the image that are looked at, this one among them.
+    """
+    from sr_core.trust.checks import general_checks
+    from sr_core.trust.learned import hold_against
+
+    found = tuple(check(evidence) for check in (*general_checks(), *domain.checks()))
+    pixels = int(np.count_nonzero(evidence.mask_lr))
+    return hold_against(found, reference, domain.group_kind, pixels=pixels, windows=windows, quantised=evidence.step > 0)
+
+
+def reference_for(restorer: Restorer) -> Reference | None:
+    """Give what clean images of a model look like, where its calibration holds and knows it."""
+    return None if restorer.calibration is None else restorer.calibration.reference
+
+
+def _around(
+    restorer: Restorer, lr: Raster, delivered: Float32Array, mask: BoolArray, core: Window, step: float
+) -> tuple[BoolArray, BoolArray]:
+    """Find LR pixels far from nodata, and saturated ones, with the pixels beyond the window that decide it."""
+    from sr_core.trust.consistency import saturated_pixels
+    from sr_core.trust.derived import far_from_nodata, reach_of
+
+    scale = (restorer.scale, restorer.scale)
+    reach = reach_of(restorer.operator, scale)
+    near = core.grown(max(1, reach), *lr.mask.shape)
+    fine = near.scaled(restorer.scale).slices()
+    inside = core.inside(near).slices()
+    z = delivered[(slice(None), *fine)]
+    saturated = saturated_pixels(z, mask[fine], scale, lr.valid_range, step, reach)
+    return far_from_nodata(lr.mask[near.slices()], reach)[inside], saturated[(slice(None), *inside)]
 
 
 def plain_bicubic(lr: Raster, scale: int) -> Float32Array:

@@ -46,9 +46,11 @@ def reference_of(domain: Domain, manifest: Manifest, restorer: Restorer, log: Lo
     ----------
     restorer : the bundle with its calibration.
     """
+    from sr_core.stages.clean import CleanFigures
     from sr_core.trust.reference import Reference
 
     regions = manifest.split.val
+    figures = CleanFigures(domain, restorer)
     for seen in seen_regions(domain, manifest, regions, restorer, "learning what clean images look like", log):
-        del seen  # each part takes what it needs here
-    return Reference(images=len(regions), groups=len({region.group for region in regions}))
+        figures.add(seen)  # each part takes what it needs here
+    return Reference(images=len(regions), groups=len({region.group for region in regions}), limits=figures.limits())

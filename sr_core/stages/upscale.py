@@ -17,8 +17,8 @@ from sr_core.log import Log
 from sr_core.memory import give_back
 from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
-from sr_core.stages.bands import Band, bands_of, restore_bands
-from sr_core.stages.evidence import evidence_of, run_checks, worst_of
+from sr_core.stages.bands import Band, bands_of, restore_bands, seams_of
+from sr_core.stages.evidence import Grid, evidence_of, reference_for, run_checks, worst_of
 from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
 from sr_core.stages.plan import gives_interval, make_plan
 from sr_core.stages.regions import check_whole, enlarge_mask
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Verdict
 
+BEYOND = 2  # LR pixels around a checked window that are looked at, too: so the lines between bands lie inside
 WAITING = 2  # bands that the writer has not finished, at most
 
 
@@ -197,18 +198,20 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
     notes = [BandNote.from_json(note, "journal") for note in writer.canvas.notes]
     if not (places := chosen(notes)):
         raise InputError(f"{source.path.name} has no valid pixel", "an image with valid pixels", "Look at its nodata value and mask.")
+    grid = Grid.of(scene, writer, *seams_of(restorer, scene))
     results: list[tuple[CheckResult, ...]] = []
-    for done, window in enumerate(places):
+    for done, chosen_window in enumerate(places):
         log.progress("checking the written file", done, len(places))
+        window = chosen_window.grown(BEYOND, height, width)
         around = window.grown(restorer.margin, height, width)
         lr = scene.read(around)
         written = writer.reread(around.scaled(restorer.scale))
         evidence = evidence_of(
             restorer, lr, written.pixels, None, scene.encoding.step, mask_hr=written.mask,
             core=window.inside(around), where=window.scaled(restorer.scale),
-            lossless=writer.lossless,
+            lossless=writer.lossless, grid=grid,
         )  # fmt: skip
-        results.append(run_checks(domain, evidence))
+        results.append(run_checks(domain, evidence, reference_for(restorer), len(places)))
     log.progress("checking the written file", len(places), len(places))
     clipped = writer.canvas.clipped
     if clipped:

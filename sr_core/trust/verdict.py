@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 from pydantic import Field, model_validator
 
 from sr_core.errors import ShapeError, TrustError
-from sr_core.raster import BoolArray, Float32Array, Window
+from sr_core.raster import BoolArray, Float32Array, Transform, Window
 from sr_core.records import Digest, Record
+from sr_core.trust.derived import Derived
 
 if TYPE_CHECKING:
     from sr_core.operators import Operator
@@ -21,7 +22,6 @@ Status = Literal["pass", "warn", "abstain", "fail"]
 Outcome = Literal["pass", "warn", "fail", "skipped"]
 Severity = Literal["warn", "fail"]
 Direction = Literal["at most", "at least"]
-Transform = tuple[float, float, float, float, float, float]
 LEVELS: tuple[Level, ...] = ("none", "empirical", "certified")  # rising
 MADE_UP = "Detail in this image is made up to look right; it is not a measurement."  # of perceptual models
 ONE_SCENE = "block of one scene"  # the kind of "group" where one scene had to serve every split
@@ -138,8 +138,10 @@ class Verdict(Record):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(Derived):
     """What the checks look at: one upscaled image, or one window of it, as it stands in the written file.
+
+    What several checks derive from it is computed once (see `Derived`).
 
     Attributes
     ----------
@@ -160,6 +162,8 @@ class Evidence:
     rows, cols : first rows and columns, in this window's SR pixels, of the pieces that the image was computed in; 0 left out.
     transform_lr, transform_hr : positions as the two files state them, (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of
         pixel corners of the whole image; None where the format has none.
+    around : for a window of an image: LR pixels far from nodata (h, w) and saturated ones (C, h, w), as the pixels beyond the window make
+        them; None: the window is all there is.
     """
 
     y: Float32Array
@@ -181,6 +185,7 @@ class Evidence:
     cols: tuple[int, ...] = ()
     transform_lr: Transform | None = None
     transform_hr: Transform | None = None
+    around: tuple[BoolArray, BoolArray] | None = None
 
     def __post_init__(self) -> None:
         lr = {self.y.shape, self.residual.shape, (self.y.shape[0], *self.mask_lr.shape)}
@@ -190,11 +195,6 @@ class Evidence:
         multiple = self.y.shape[0] == self.z.shape[0] and self.z.shape[1] % rows == 0 and self.z.shape[2] % cols == 0
         if len(lr) > 1 or len(hr) > 1 or not multiple:
             raise ShapeError(f"LR {sorted(lr)}, HR {sorted(hr)}", "one LR shape and a multiple of it", "Give one image's arrays.")
-
-    @property
-    def scale(self) -> tuple[int, int]:
-        """HR pixels per LR pixel, along rows and columns."""
-        return self.z.shape[1] // self.y.shape[1], self.z.shape[2] // self.y.shape[2]
 
 
 class Check(Protocol):

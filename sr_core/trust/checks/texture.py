@@ -1,0 +1,124 @@
+"""Fine texture: that there is some, not less than an interpolation's, and no pattern of the pixel grid in it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sr_core.raster import BoolArray, Float32Array
+from sr_core.trust.checks.residual import ROUNDING
+from sr_core.trust.consistency import no_split
+from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
+
+DETAIL_LIMIT = 0.08  # of bicubic's own fine detail: interpolation leaves up to 0.05 where it clips, a quarter of the truth 0.15
+LOW_LIMIT = 0.1  # ln of the ratio: a tenth less fine texture than the interpolation
+PATTERN_LIMIT, PATTERN_FAIL = 0.05, 0.5  # of the mean size of fine texture
+PATTERN_CHANCE = 4.0  # standard deviations of the same figure of noise
+NUMERIC = 1e-6  # of the values: fine texture below it is arithmetic
+
+
+@dataclass(frozen=True)
+class AddsDetail:
+    """The image is more than an interpolation: its guessed part is not merely the file's rounding."""
+
+    name: str = "adds detail"
+
+    def __call__(self, evidence: Evidence) -> CheckResult:
+        """Measure rms of the guessed part, less rounding, over rms of the interpolation's own fine detail.
+
+        Notes
+        -----
+        Interpolation, and its projection onto the measurement, are consistent with the measurement; no check of the residual
+        can tell them from a model's work. A warning only: an image without any detail has none to add.
+        """
+        if reason := no_split(evidence.operator):
+            return skipped(self.name, reason, required=False)
+        mask = evidence.mask_hr
+        detail = _detail(evidence)
+        noise = evidence.step * ROUNDING
+        if not mask.any() or not detail > 4 * noise:
+            return skipped(self.name, "the image has no fine detail to judge by", required=False)
+        part = evidence.guessed[:, mask]
+        added = math.sqrt(max(0.0, float(np.mean(part**2, dtype=np.float64)) - noise**2)) if np.isfinite(part).all() else math.nan
+        return limit(
+            self.name, added / detail, unit="", threshold=DETAIL_LIMIT, source="physical", direction="at least", severity="warn",
+            bicubic=0.0, where=evidence.where, sentence="the model adds something to the interpolation", required=False,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TextureLow:
+    """The image has no less fine texture than plain bicubic: -ln of the ratio of standard deviations, of the worst band."""
+
+    name: str = "texture low"
+
+    def __call__(self, evidence: Evidence) -> CheckResult:
+        """Measure it where bicubic has fine texture above the file's rounding."""
+        worst: float | None = None
+        for fine, plain in zip(evidence.fine, evidence.fine_bicubic, strict=True):
+            own, base = float(np.std(fine[evidence.inner], dtype=np.float64)), float(np.std(plain[evidence.inner], dtype=np.float64))
+            if evidence.inner.any() and base > max(4 * evidence.step * ROUNDING, _numeric(evidence)):
+                value = -math.log(own / base) if own > 0 else math.inf if own == 0 else math.nan
+                worst = value if worst is None or not value <= worst else worst
+        if worst is None:
+            return skipped(self.name, "the interpolation has no fine texture to compare with", required=False)
+        return limit(
+            self.name, worst, unit="ln", threshold=LOW_LIMIT, source="physical: a tenth less than plain bicubic", severity="warn",
+            bicubic=0.0, where=evidence.where, sentence="the image is not smoother than an interpolation",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkerboard:
+    """Fine texture does not follow the pixel grid: its correlation with patterns of period 2, of the worst band.
+
+    All of such a pattern lies in the null space: no residual shows it.
+    """
+
+    name: str = "period-2 pattern"
+
+    def __call__(self, evidence: Evidence) -> CheckResult:
+        """Measure max over the patterns p of |mean(fine p)| / mean |fine|."""
+        inner = evidence.inner
+        size = [float(np.mean(np.abs(fine[inner]), dtype=np.float64)) if inner.any() else 0.0 for fine in evidence.fine]
+        known = [band for band, mean in enumerate(size) if not mean <= _numeric(evidence)]
+        if not known:
+            return skipped(self.name, "the image has no fine texture", required=False)
+        values = [_pattern(evidence.fine[band], inner) / size[band] for band in known]
+        plain = [_pattern(fine, inner) / float(np.maximum(np.mean(np.abs(fine[inner])), 1e-30)) for fine in evidence.fine_bicubic[known]]
+        chance = PATTERN_CHANCE * math.sqrt(math.pi / 2 / np.count_nonzero(inner))
+        return limit(
+            self.name, float(np.max(values)), unit="of the fine texture", threshold=max(PATTERN_LIMIT, chance),
+            fail_threshold=max(PATTERN_FAIL, 2 * chance), severity="warn", source="physical: a twentieth of the fine texture",
+            bicubic=float(np.max(plain)), where=evidence.where, sentence="no pattern of the pixel grid lies over the image",
+        )  # fmt: skip
+
+
+def _pattern(fine: Float32Array, inner: BoolArray) -> float:
+    """Give the largest |mean of fine times p| over p in {(-1)^(i+j), (-1)^i, (-1)^j}."""
+    known = fine if inner.all() else np.where(inner, fine, np.float32(0))
+    count = max(1, np.count_nonzero(inner))
+    a, b, c, d = (float(np.sum(known[i::2, j::2], dtype=np.float64)) for i in (0, 1) for j in (0, 1))
+    return float(np.max(np.abs([a - b - c + d, a + b - c - d, a - b + c - d]))) / count
+
+
+def _numeric(evidence: Evidence) -> float:
+    values = np.abs(evidence.bicubic[:, evidence.mask_hr])
+    return NUMERIC * float(values.max()) if values.size else 0.0
+
+
+def _detail(evidence: Evidence) -> float:
+    """Give the rms of what a Gaussian of one LR pixel takes away from plain bicubic (physical unit)."""
+    from scipy.ndimage import gaussian_filter
+
+    mask = evidence.mask_hr
+    image = evidence.bicubic if mask.all() else np.where(mask, evidence.bicubic, np.float32(0))
+    sigma = tuple(float(s) for s in evidence.scale)
+    smooth = gaussian_filter(image, (0.0, *sigma))
+    if not mask.all():
+        with np.errstate(invalid="ignore", divide="ignore"):
+            smooth = smooth / gaussian_filter(mask.astype(np.float32), sigma)
+    fine = (image - smooth)[:, mask]
+    return math.sqrt(float(np.mean(fine**2, dtype=np.float64))) if fine.size else 0.0
