@@ -94,15 +94,13 @@ def bench(
     for source in {unit.source.sha256: unit.source for unit in chosen}.values():
         check_fits(source, restorer)
     clean, panel = deliver(kind, chosen, restorer, log), CheckPanel.of(kind)
-    exact, ceilings = panel.fixed(list(clean.values()))
     images = len({unit.source.sha256 for unit in chosen})
     label = (
         f"{len(clean)} regions of {images} image{'s' if images > 1 else ''}{what and f' ({what})'}, {kind.name}, degraded and upscaled "
         f"x{scale} by {name}"
     )
-    return run_bench(
-        clean, panel, label=label, exact=exact, ceilings=ceilings, seed=seed, log=log, faults=FAULTS if faults is None else faults
-    )
+    rules = panel.rules(list(clean.values()))
+    return run_bench(clean, panel, label=label, rules=rules, seed=seed, log=log, faults=FAULTS if faults is None else faults)
 
 
 def fitted_filter(kind: Domain, paths: Sequence[Path], workspace: Path, log: Log) -> Path:

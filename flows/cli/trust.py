@@ -98,15 +98,21 @@ def show(table: BenchTable) -> None:
 
     typer.echo(f"{table.label}\n")
     header = ("fault", "#", "size", "", "caught", "first catcher", "checks that saw it")
+    stars = {True: "*", False: ""}
     body = [
-        (row.fault, str(row.number), size_text(row), "*" if row.must_be_caught else "", f"{row.caught:.0%}", row.first or "-", str(_saw(row)))
+        (
+            row.fault, str(row.number), size_text(row), stars[row.must_be_caught], f"{row.caught:.0%}", row.first or "-", str(_saw(row)),
+        )
         for row in table.rows
     ]  # fmt: skip
     print_table(header, body)
     typer.echo("\nCaught from (all larger sizes tried, in at least 95 % of the regions):")
     print_table(
         ("fault", "from", "largest tried"),
-        [(last.fault, "not" if size is None else f"{size:g} {last.size_unit}".strip(), size_text(last) or "1") for last, size in curve(table)],
+        [
+            (last.fault, "not" if size is None else f"{size:g} {last.size_unit}".strip(), size_text(last) or "1")
+            for last, size in curve(table)
+        ],
     )
     for each in table.not_planted:
         typer.echo(f"  not planted: {each.fault} ({each.reason})")

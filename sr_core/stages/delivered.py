@@ -5,6 +5,7 @@ What faults are planted in, so that it can be seen which check catches them.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import numpy as np
 from sr_core.domain import Domain
 from sr_core.errors import InputError
 from sr_core.log import Log
-from sr_core.raster import BoolArray, Float32Array, Raster, Scene, Window
+from sr_core.raster import BoolArray, Float32Array, Placed, Raster, Scene, Transform, Window
 from sr_core.records import Region, Source, Split
 from sr_core.stages.evidence import plain_bicubic, residual_of
 from sr_core.stages.regions import Pair, degrade, enlarge_mask, multiple
@@ -23,12 +24,14 @@ from sr_core.stages.regions import Pair, degrade, enlarge_mask, multiple
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.calibration import Calibration
+    from sr_core.trust.faultbench import Rules
     from sr_core.trust.faults import Delivered
     from sr_core.trust.limits import Values
-    from sr_core.trust.verdict import Check, CheckResult, Direction, Evidence
+    from sr_core.trust.verdict import Check, CheckResult, Evidence
 
 SIDE = 96  # HR px of a region, at most
-SMALLEST = 48  # HR px: smaller ones are borders only
+SMALLEST = 64  # HR px: below it a quadrant is too small to see a shift by
+OVERLAP = 1 / 3  # of a region's side, at most
 HOLE_SHARE = 6  # a hole is a sixth of the region's side
 USABLE = 0.75  # share of a region that must be measured
 
@@ -49,46 +52,51 @@ class Unit:
         return f"{self.source.path.stem}{part}-r{self.window.row}-c{self.window.col}"
 
 
-def choose_units(domain: Domain, sources: Sequence[Source], count: int, scale: int, *, bands: int | None = None) -> list[Unit]:
-    """Choose regions that do not overlap, spread over the sources and each source's area.
+def choose_units(domain: Domain, sources: Sequence[Source], count: int, scale: int) -> list[Unit]:
+    """Choose regions, spread over the sources and each source's area; they overlap, by a third at most, only where there is little room.
+
+    Of a series of slices each slice counts as an image.
 
     Parameters
     ----------
     count : how many are wanted.
     scale : their sides are multiples of twice the scale, so that two tiles fill them.
-    bands : take so many bands of a source at a time (a series has one band a slice, and each counts as an image); None: all.
 
     Raises
     ------
     InputError
         If the sources are too small for so many.
     """
-    for side in range(SIDE // (2 * scale) * (2 * scale), SMALLEST - 1, -2 * scale):
-        found = [_units_of(domain, source, side, bands, -(-count // len(sources))) for source in sources] if sources else []
+    unit = 2 * scale
+    for side, overlap in itertools.product(range(SIDE // unit * unit, SMALLEST - 1, -unit), (0.0, OVERLAP)):
+        found = [_units_of(domain, source, side, overlap, count, scale) for source in sources]
         taken = [units[n] for n in range(max(map(len, found), default=0)) for units in found if n < len(units)]
         if len(taken) >= count:
             return taken[:count]
-    given = f"{len(sources)} images with fewer than {count} regions of {SMALLEST} px"
-    raise InputError(given, f"room for {count} regions that do not overlap", "Give more images, or ask for fewer units.")
+    given = f"{len(sources)} images with room for fewer than {count} regions of {SMALLEST} px"
+    raise InputError(given, f"{count} regions", "Give more or larger images, or ask for fewer units.")
 
 
-def _units_of(domain: Domain, source: Source, side: int, bands: int | None, most: int) -> list[Unit]:
+def _units_of(domain: Domain, source: Source, side: int, overlap: float, most: int, scale: int) -> list[Unit]:
     channels, height, width = source.shape
-    rows, cols = height // side, width // side
-    if not rows or not cols:
-        return []
-    places = [Window(side * r, side * c, side, side) for r in range(rows) for c in range(cols)]
-    starts = range(0, channels, bands or channels)
-    every = [Unit(source, (b, min(channels, b + (bands or channels))), place) for b in starts for place in places]
-    spread = [every[n] for n in _evenly(len(every))]
+    rows, cols = (_starts(length, side, overlap, scale) for length in (height, width))
+    slices = len(source.members) == channels > 1
+    bands = [(n, n + 1) for n in range(channels)] if slices else [(0, channels)]
+    every = [Unit(source, taken, Window(row, col, side, side)) for taken in bands for row in rows for col in cols]
+    found: list[Unit] = []
     with domain.open(source) as scene:
-        found = []
-        for unit in spread:
+        for n in _evenly(len(every)):
             if len(found) == most:
                 break
-            if _worth_it(scene.read(unit.window), unit):
-                found.append(unit)
+            if _worth_it(scene.read(every[n].window), every[n]):
+                found.append(every[n])
     return found
+
+
+def _starts(length: int, side: int, overlap: float, scale: int) -> list[int]:
+    """Give where segments of one side begin that cover a length as evenly as they can; none where it is shorter."""
+    count = int((length - side) / (side * (1 - overlap))) + 1 if length >= side else 0
+    return [round(n * (length - side) / max(1, count - 1)) // scale * scale for n in range(count)]
 
 
 def _evenly(count: int) -> list[int]:
@@ -102,9 +110,7 @@ def _worth_it(image: Raster, unit: Unit) -> bool:
     return float(image.mask.mean()) >= USABLE and bool(np.median(np.abs(values - np.median(values, axis=1, keepdims=True))) > 0)
 
 
-def deliver(
-    domain: Domain, units: Sequence[Unit], restorer: Restorer, log: Log, *, holes: int = 2
-) -> dict[str, Delivered]:
+def deliver(domain: Domain, units: Sequence[Unit], restorer: Restorer, log: Log, *, holes: int = 2) -> dict[str, Delivered]:
     """Degrade regions, upscale them in tiles, and give them as they would stand in their files.
 
     Parameters
@@ -135,7 +141,19 @@ def _one(scene: Scene, unit: Unit, restorer: Restorer, split: Split, hole: bool)
     bands = slice(*unit.bands)
     mask = _with_hole(hr.mask) if hole and hr.mask.all() else hr.mask
     hr = Raster(hr.pixels[bands], mask, hr.bands[bands], hr.unit, hr.valid_range)
-    return delivered_of(restorer, degrade(hr, scene.encoding, restorer.operator), place=unit.window, split=split)
+    made = delivered_of(restorer, degrade(hr, scene.encoding, restorer.operator), split=split)
+    return replace(made, **_places(scene, unit.window, restorer.operator.scale)) if isinstance(scene, Placed) else made
+
+
+def _places(scene: Placed, window: Window, scale: tuple[int, int]) -> dict[str, Transform]:
+    """Give where image and measurement lie; in pixels of the scene, where that states no place itself."""
+    a, b, c, d, e, f = scene.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    corner = a * window.col + b * window.row + c, d * window.col + e * window.row + f
+    rows, cols = scale
+    return {
+        "transform": (a, b, corner[0], d, e, corner[1]),
+        "transform_lr": (a * cols, b * rows, corner[0], d * cols, e * rows, corner[1]),
+    }
 
 
 def _with_hole(mask: BoolArray) -> BoolArray:
@@ -146,13 +164,12 @@ def _with_hole(mask: BoolArray) -> BoolArray:
     return holed
 
 
-def delivered_of(restorer: Restorer, pair: Pair, *, place: Window | None = None, split: Split | None = None) -> Delivered:
+def delivered_of(restorer: Restorer, pair: Pair, *, split: Split | None = None) -> Delivered:
     """Upscale a measurement whose truth is known, and give it as it would be read back from its file.
 
     Parameters
     ----------
     restorer : the model in the unit of the pair (`Restorer.for_scene`); with a tile, it gives tile lines.
-    place : of the pair's HR pixels in its scene; its transform is stated in pixels of that. None: it has no position.
     split : what calibration and test regions come from.
     """
     from sr_core.trust.faults import Delivered, projection_onto
@@ -161,7 +178,6 @@ def delivered_of(restorer: Restorer, pair: Pair, *, place: Window | None = None,
     restored = restorer.restore(lr.pixels, lr.mask)
     mask = enlarge_mask(lr.mask, operator.scale)
     rows, cols = operator.scale
-    at = place or Window(0, 0, *mask.shape)
     hole = np.float32(0.0)
     project = projection_onto(lr.pixels, lr.mask, operator, lr.valid_range, encoding.step) if restorer.card.projection else None
     return Delivered(
@@ -170,8 +186,6 @@ def delivered_of(restorer: Restorer, pair: Pair, *, place: Window | None = None,
         cols=tile_lines(restorer, lr.mask.shape[1], cols), project=project,
         half_width=None if restorer.calibration is None else restored.half_width, truth=pair.hr.pixels,
         calibration=_in_unit(restorer), weights=restorer.bundle.weights_hash, split=split, spread=restored.spread,
-        transform=None if place is None else (1.0, 0.0, float(at.col), 0.0, 1.0, float(at.row)),
-        transform_lr=None if place is None else (float(cols), 0.0, float(at.col), 0.0, float(rows), float(at.row)),
         encoding_lr=encoding, unit=lr.unit, bands=lr.bands,
     )  # fmt: skip
 
@@ -181,7 +195,7 @@ def tile_lines(restorer: Restorer, length: int, scale: int) -> tuple[int, ...]:
     from sr_core.inference.tiles import starts
 
     tile = restorer.predictor.tile
-    return () if tile is None or tile >= length else tuple(scale * start for start in starts(length, tile)[1:])
+    return () if tile is None else tuple(scale * start for start in starts(length, min(tile, length))[1:])
 
 
 def _in_unit(restorer: Restorer) -> Calibration | None:
@@ -215,9 +229,10 @@ class CheckPanel:
         found = {check.name: as_badness(check(evidence)) for check in self.checks}
         return found | {name: measure(delivered) for name, measure in MEASURES.items()}
 
-    def fixed(self, clean: Sequence[Delivered]) -> tuple[dict[str, float], dict[str, float]]:
-        """Give the limits that do not come from clean images, by check: exact ones, and ceilings of reason (see `as_badness`)."""
+    def rules(self, clean: Sequence[Delivered]) -> Rules:
+        """Give what does not come from clean images: limits that a check itself calls exact, ceilings of reason, and floors."""
         from sr_core.trust.delivered_measures import EXACT
+        from sr_core.trust.learned import FLOOR, learnable
 
         exact, ceilings = dict(EXACT), {}
         for delivered in clean:
@@ -225,9 +240,12 @@ class CheckPanel:
             for result in (check(evidence) for check in self.checks):
                 if result.outcome == "skipped" or result.threshold is None:
                     continue
-                kind = exact if result.threshold_source == "exact" else ceilings
-                kind[result.name] = limit_as_badness(result.threshold, result.direction)
-        return exact, ceilings
+                sign = 1.0 if result.direction == "at most" else -1.0
+                if learnable(result):
+                    ceilings[result.name] = sign
+                else:
+                    exact[result.name] = sign * result.threshold
+        return {"exact": exact, "ceilings": ceilings, "floors": dict.fromkeys(ceilings, FLOOR)}
 
     def evidence(self, delivered: Delivered) -> Evidence:
         """Give what the checks look at."""
@@ -250,22 +268,17 @@ class CheckPanel:
 
 
 def as_badness(result: CheckResult) -> float | None:
-    """Give a result as one number, larger = worse: in parts of its limit where that is not 0, so that images of all units compare.
+    """Give a result as one number, larger = worse: in multiples of its ceiling where it has one, so that images of all units compare.
 
     Returns
     -------
     float or None
         None where the check could not run, NaN where it found no number.
     """
+    from sr_core.trust.learned import learnable, multiple
+
     if result.outcome == "skipped":
         return None
     if result.value is None or math.isnan(result.value):
         return math.nan
-    sign = 1.0 if result.direction == "at most" else -1.0
-    return sign * result.value / (abs(result.threshold or 0.0) or 1.0)
-
-
-def limit_as_badness(threshold: float, direction: Direction) -> float:
-    """Give where the limit of a check lies among its numbers."""
-    sign = 1.0 if direction == "at most" else -1.0
-    return sign * threshold / (abs(threshold) or 1.0)
+    return multiple(result) if learnable(result) else result.value * (1 if result.direction == "at most" else -1)

@@ -1,4 +1,4 @@
-"""Measures of what is delivered beside the pixels: encoding, position, nodata, interval, calibration, split.
+"""Measures of what is delivered beside the pixels: encoding, interval, calibration, split.
 
 Each gives a number, larger = worse, or None where it has nothing to look at. Some compare what stands in two places and have to be 0
 (`EXACT`); some need the truth and are for held-out images only.
@@ -17,11 +17,9 @@ from sr_core.trust.faults.record import Delivered
 from sr_core.trust.scores import BIN_SHARES
 
 Float64Array = npt.NDArray[np.float64]
-POSITION = 1e-6  # px by which a corner may lie beside its place
 NARROWER = 1e-3  # relative: half-widths are float32, files keep them in 16 bits
 HARD_SHARE = BIN_SHARES[4]  # the pixels with the largest estimates begin here
 STEPS = 20  # shares of pixels left out at which the remaining error is looked at
-NEAR = 2  # px beside nodata
 
 
 def calibration_of_others(delivered: Delivered) -> float | None:
@@ -47,21 +45,6 @@ def encoding_changed(delivered: Delivered) -> float:
     """Say whether the file declares another scale factor or offset than the measurement's: 1, else 0."""
     own, theirs = delivered.encoding, delivered.encoding_lr or delivered.encoding
     return float((own.scale, own.offset) != (theirs.scale, theirs.offset))
-
-
-def position_changed(delivered: Delivered) -> float | None:
-    """Give how far a corner of the image lies from that of the measurement, in px of the image."""
-    here, there = delivered.transform, delivered.transform_lr
-    if here is None or there is None:
-        return None
-    height, width = delivered.mask.shape
-    rows, cols = delivered.operator.scale
-    a, b, _, d, e, _ = here
-    size = float(np.sqrt(abs(a * e - b * d)))
-    corners = np.array([(0, 0, 1), (width, 0, 1), (0, height, 1), (width, height, 1)], np.float64)
-    coarse = corners / (cols, rows, 1)
-    apart = corners @ np.reshape(here, (2, 3)).T - coarse @ np.reshape(there, (2, 3)).T
-    return float(np.abs(apart).max() / size)
 
 
 def interval_changed(delivered: Delivered) -> float | None:
@@ -109,41 +92,16 @@ def ranking_lost(delivered: Delivered) -> float | None:
     return float(np.mean(own - best) / np.mean(1 - best))
 
 
-def beside_nodata(delivered: Delivered) -> float | None:
-    """Give how far the image lies from the interpolated measurement beside nodata, over how far it does elsewhere (rms).
-
-    The measurement cannot be held against pixels beside nodata, since their degraded values are partly nodata; so the interpolation is.
-    """
-    import torch
-    from scipy.ndimage import binary_dilation
-
-    mask = delivered.mask
-    if mask.all() or not mask.any():
-        return None
-    near = mask & binary_dilation(~mask, np.ones((2 * NEAR + 1, 2 * NEAR + 1), bool))
-    far = mask & ~near
-    if not near.any() or not far.any():
-        return None
-    plain = delivered.operator.upscale(torch.from_numpy(delivered.measurement())).numpy()
-    away = delivered.z - plain
-    beside, elsewhere = (float(np.sqrt(np.mean(away[:, where] ** 2, dtype=np.float64))) for where in (near, far))
-    return float(beside > 0) if elsewhere == 0 else beside / elsewhere
-
-
 MEASURES: Mapping[str, Callable[[Delivered], float | None]] = {
     "calibration of others": calibration_of_others,
     "split broken": split_broken,
     "encoding changed": encoding_changed,
-    "position changed": position_changed,
     "interval changed": interval_changed,
     "outside the interval": outside_interval,
     "outside where hard": outside_where_hard,
     "ranking of errors lost": ranking_lost,
-    "beside nodata": beside_nodata,
 }
-EXACT: Mapping[str, float] = {
-    "calibration of others": 0.0, "split broken": 0.0, "encoding changed": 0.0, "position changed": POSITION, "interval changed": NARROWER,
-}  # fmt: skip
+EXACT: Mapping[str, float] = {"calibration of others": 0.0, "split broken": 0.0, "encoding changed": 0.0, "interval changed": NARROWER}
 
 
 def _errors_and_widths(delivered: Delivered) -> tuple[Float64Array, Float32Array] | None:

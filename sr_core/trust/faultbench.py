@@ -30,6 +30,7 @@ SURE = 0.95  # of intervals of a share
 WORK = "planting faults"
 
 Measure = Callable[[Delivered], float | None]
+Rules = Mapping[str, Mapping[str, float]]  # what `fit_limits` takes beside clean units, by its name there
 Panel = Callable[[Delivered], Values]  # all checks at once
 
 
@@ -117,9 +118,7 @@ def run_bench(
     label: str,
     faults: Sequence[Fault] = FAULTS,
     rate: float = RATE,
-    floors: Mapping[str, float] | None = None,
-    exact: Mapping[str, float] | None = None,
-    ceilings: Mapping[str, float] | None = None,
+    rules: Rules | None = None,
     seed: int = 0,
     log: Log | None = None,
 ) -> BenchTable:
@@ -131,7 +130,8 @@ def run_bench(
     look : gives the number of each check, larger = worse, or None where it cannot run; the same checks each time. NaN is always flagged.
     label : what the units are, in words.
     faults : to plant, at all their sizes.
-    rate, floors, exact, ceilings : see `fit_limits`.
+    rate : see `fit_limits`.
+    rules : `floors`, `exact` and `ceilings`, as `fit_limits` takes them.
     seed : decides places and noise; another unit gets others.
     log : is told how far the work is.
 
@@ -145,7 +145,7 @@ def run_bench(
     names = tuple(values[0]) if values else ()
     if len(clean) < NEEDED or not names:
         raise TrustError(f"{len(clean)} clean outputs and {len(names)} checks", f"at least {NEEDED} outputs and one check", "Give more.")
-    fit = partial(fit_limits, rate=rate, floors=floors, exact=exact, ceilings=ceilings)
+    fit = partial(fit_limits, rate=rate, **(rules or {}))
     others = [fit([*values[:n], *values[n + 1 :]]) for n in range(len(values))]  # one unit's limits: those of all the others
     false = [limits.fired(found) for limits, found in zip(others, values, strict=True)]
     rows: list[BenchRow] = []

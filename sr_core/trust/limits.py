@@ -50,7 +50,6 @@ class Scale(Record):
             return away / self.deviation
         return math.inf if away > 0 else 0.0
 
-
     def above_ceiling(self, value: float) -> bool:
         """Whether a number is beyond its ceiling."""
         return self.ceiling is not None and not value <= self.ceiling

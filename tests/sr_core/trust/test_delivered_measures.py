@@ -22,11 +22,9 @@ def whole(**changes: object) -> Delivered:
     smooth = 1 + 4 * (0.5 + 0.5 * np.sin(np.arange(made.z.shape[2]) / 9))
     spread = np.broadcast_to(smooth, made.z.shape).astype(np.float32)
     truth = (np.nan_to_num(made.z) + spread * rng.normal(size=made.z.shape)).astype(np.float32)
-    a, b, c, d, e, f = made.transform
     own = made.calibration.model_copy(update={"operator": made.operator.digest()})
     given = {
         "spread": spread, "half_width": own.half_width(spread), "truth": truth, "calibration": own, "encoding_lr": made.encoding,
-        "transform_lr": (2 * a, 2 * b, c, 2 * d, 2 * e, f),
     }  # fmt: skip
     return dataclasses.replace(made, **{**given, **changes})
 
@@ -42,7 +40,7 @@ def test_a_clean_image_is_within_all_exact_limits() -> None:
     found = {name: measure(CLEAN) for name, measure in MEASURES.items()}
     assert all(found[name] <= limit for name, limit in EXACT.items())
     assert all(value is not None and math.isfinite(value) for value in found.values())
-    assert found["ranking of errors lost"] < 0.75 and found["beside nodata"] == pytest.approx(1, abs=0.4)
+    assert found["ranking of errors lost"] < 0.75
 
 
 @pytest.mark.parametrize(
@@ -52,7 +50,6 @@ def test_a_clean_image_is_within_all_exact_limits() -> None:
         ("leaked test region", 1, "split broken", 1),
         ("wrong scale factor", 1, "encoding changed", 1),
         ("wrong offset", 10, "encoding changed", 1),
-        ("moved transform", 0.5, "position changed", 0.5),
         ("narrow interval", 25, "interval changed", 0.25),
     ],
 )
@@ -89,16 +86,8 @@ def test_the_ranking_is_best_by_the_errors_themselves_and_lost_at_random() -> No
     assert measure(planted("shifted interval", 1)) > measure(CLEAN) + 0.1
 
 
-@pytest.mark.parametrize("size", [1, 2])
-def test_nodata_in_neighbours_is_far_from_the_interpolation(size: float) -> None:
-    assert MEASURES["beside nodata"](planted("nodata in neighbours", size)) > 3 * MEASURES["beside nodata"](CLEAN)
-
-
 def test_nothing_is_said_of_what_is_not_there() -> None:
-    bare = dataclasses.replace(
-        CLEAN, calibration=None, half_width=None, spread=None, split=None, transform=None, truth=None, encoding_lr=None,
-        mask=np.ones_like(CLEAN.mask), mask_lr=np.ones_like(CLEAN.mask_lr),
-    )  # fmt: skip
+    bare = dataclasses.replace(CLEAN, calibration=None, half_width=None, spread=None, split=None, truth=None, encoding_lr=None)
     found = {name: measure(bare) for name, measure in MEASURES.items()}
     assert found.pop("encoding changed") == 0
     assert set(found.values()) == {None}
@@ -106,5 +95,5 @@ def test_nothing_is_said_of_what_is_not_there() -> None:
 
 def test_values_that_are_no_numbers_stay_so() -> None:
     broken = planted("no number", 1)
-    assert math.isnan(MEASURES["ranking of errors lost"](broken)) and math.isnan(MEASURES["beside nodata"](broken))
+    assert math.isnan(MEASURES["ranking of errors lost"](broken))
     assert MEASURES["outside the interval"](broken) > MEASURES["outside the interval"](CLEAN), "no number is inside no interval"

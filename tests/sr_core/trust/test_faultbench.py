@@ -48,7 +48,15 @@ def residual(given: Delivered) -> float:
 
 def bench(checks: dict[str, Measure], names: tuple[str, ...] = ("offset",), **changes: object) -> BenchTable:
     faults = [FAULT[name] for name in names]
-    return run_bench(CLEAN, each(checks), label="toy", faults=faults, floors={"residual": 1e-4} if "residual" in checks else None, **changes)
+    return run_bench(
+        CLEAN,
+        each(checks),
+        label="toy",
+        faults=faults,
+        rules={name: changes.pop(name) for name in ("exact",) if name in changes}
+        | ({"floors": {"residual": 1e-4}} if "residual" in checks else {}),
+        **changes,
+    )
 
 
 def test_the_threshold_is_the_conformal_rank_of_the_joint_score() -> None:
