@@ -131,9 +131,9 @@ def reference_for(restorer: Restorer) -> Reference | None:
 
 def _around(
     restorer: Restorer, lr: Raster, delivered: Float32Array, mask: BoolArray, core: Window, step: float
-) -> tuple[BoolArray, BoolArray]:
-    """Find LR pixels far from nodata, and saturated ones, with the pixels beyond the window that decide it."""
-    from sr_core.trust.consistency import saturated_pixels
+) -> tuple[BoolArray, BoolArray, BoolArray]:
+    """Find LR pixels far from nodata, and those saturated at either end, with the pixels beyond the window that decide it."""
+    from sr_core.trust.consistency import saturated_by_end
     from sr_core.trust.derived import far_from_nodata, reach_of
 
     scale = (restorer.scale, restorer.scale)
@@ -142,8 +142,8 @@ def _around(
     fine = near.scaled(restorer.scale).slices()
     inside = core.inside(near).slices()
     z = delivered[(slice(None), *fine)]
-    saturated = saturated_pixels(z, mask[fine], scale, lr.valid_range, step, reach)
-    return far_from_nodata(lr.mask[near.slices()], reach)[inside], saturated[(slice(None), *inside)]
+    low, high = (mark[(slice(None), *inside)] for mark in saturated_by_end(z, mask[fine], scale, lr.valid_range, step, reach))
+    return far_from_nodata(lr.mask[near.slices()], reach)[inside], low, high
 
 
 def plain_bicubic(lr: Raster, scale: int) -> Float32Array:

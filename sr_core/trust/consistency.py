@@ -155,7 +155,15 @@ class MaskMeter:
 def saturated_pixels(
     z: Float32Array, mask: BoolArray, scale: tuple[int, int], valid_range: tuple[float, float], step: float, reach: int = 2
 ) -> BoolArray:
-    """Mark the LR pixels where the valid range may have stopped the projection.
+    """Mark the LR pixels where the valid range may have stopped the projection, at either end (see `saturated_by_end`)."""
+    low, high = saturated_by_end(z, mask, scale, valid_range, step, reach)
+    return np.asarray(low | high, np.bool_)
+
+
+def saturated_by_end(
+    z: Float32Array, mask: BoolArray, scale: tuple[int, int], valid_range: tuple[float, float], step: float, reach: int = 2
+) -> tuple[BoolArray, BoolArray]:
+    """Mark the LR pixels where the low and the high end of the valid range may have stopped the projection.
 
     Parameters
     ----------
@@ -166,20 +174,23 @@ def saturated_pixels(
 
     Returns
     -------
-    bool (C, h, w)
-        True where an HR pixel on an end of the valid range lies within `reach` LR pixels.
+    bool (C, h, w) each
+        True where an HR pixel on that end lies within `reach` LR pixels.
     """
-    from scipy.ndimage import binary_dilation
-
     low, high = valid_range
-    rail = ((z <= low + step / 2) | (z >= high - step / 2)) & mask
-    bands, height, width = z.shape
+    return (_near((z <= low + step / 2) & mask, scale, reach), _near((z >= high - step / 2) & mask, scale, reach))
+
+
+def _near(rail: BoolArray, scale: tuple[int, int], reach: int) -> BoolArray:
+    from scipy.ndimage import maximum_filter
+
+    bands, height, width = rail.shape
     rows, cols = scale
-    blocks = rail.reshape(bands, height // rows, rows, width // cols, cols).any(axis=(2, 4))
+    blocks = np.asarray(rail.reshape(bands, height // rows, rows, width // cols, cols).any(axis=(2, 4)), np.bool_)
     if not blocks.any():
-        return np.asarray(blocks, np.bool_)
+        return blocks
     side = 2 * reach + 1
-    return np.asarray(binary_dilation(blocks, np.ones((1, side, side), bool)), np.bool_)
+    return np.asarray(maximum_filter(blocks, (1, side, side), mode="constant"), np.bool_)
 
 
 def guess(z: Float32Array, operator: Operator, mask: BoolArray | None = None) -> Float32Array:

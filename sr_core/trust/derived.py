@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.raster import BoolArray, Float32Array
-from sr_core.trust.consistency import guess, saturated_pixels
+from sr_core.trust.consistency import guess, saturated_by_end
 
 if TYPE_CHECKING:
     from sr_core.operators import Operator
@@ -30,7 +30,7 @@ class Derived:
     step: float
     valid_range: tuple[float, float]
     operator: Operator | None
-    around: tuple[BoolArray, BoolArray] | None
+    around: tuple[BoolArray, BoolArray, BoolArray] | None
 
     @property
     def scale(self) -> tuple[int, int]:
@@ -63,11 +63,17 @@ class Derived:
         return far_from_nodata(self.mask_lr, self.reach) if self.around is None else self.around[0]
 
     @cached_property
-    def saturated(self) -> BoolArray:
-        """LR values (C, h, w) that the valid range may have kept from the measurement."""
+    def saturated_by_end(self) -> tuple[BoolArray, BoolArray]:
+        """LR values (C, h, w) that the low and the high end of the valid range may have kept from the measurement."""
         if self.around is not None:
-            return self.around[1]
-        return saturated_pixels(self.z, self.mask_hr, self.scale, self.valid_range, self.step, self.reach)
+            return self.around[1:]
+        return saturated_by_end(self.z, self.mask_hr, self.scale, self.valid_range, self.step, self.reach)
+
+    @cached_property
+    def saturated(self) -> BoolArray:
+        """LR values (C, h, w) that either end may have kept from the measurement."""
+        low, high = self.saturated_by_end
+        return np.asarray(low | high, np.bool_)
 
     @cached_property
     def usable(self) -> BoolArray:

@@ -162,8 +162,8 @@ class Evidence(Derived):
     rows, cols : first rows and columns, in this window's SR pixels, of the pieces that the image was computed in; 0 left out.
     transform_lr, transform_hr : positions as the two files state them, (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of
         pixel corners of the whole image; None where the format has none.
-    around : for a window of an image: LR pixels far from nodata (h, w) and saturated ones (C, h, w), as the pixels beyond the window make
-        them; None: the window is all there is.
+    around : for a window of an image: LR pixels far from nodata (h, w), and those saturated at the low and at the high end (C, h, w), as
+        the pixels beyond the window make them; None: the window is all there is.
     """
 
     y: Float32Array
@@ -185,7 +185,7 @@ class Evidence(Derived):
     cols: tuple[int, ...] = ()
     transform_lr: Transform | None = None
     transform_hr: Transform | None = None
-    around: tuple[BoolArray, BoolArray] | None = None
+    around: tuple[BoolArray, BoolArray, BoolArray] | None = None
 
     def __post_init__(self) -> None:
         lr = {self.y.shape, self.residual.shape, (self.y.shape[0], *self.mask_lr.shape)}

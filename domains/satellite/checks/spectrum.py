@@ -117,7 +117,7 @@ class VegetationIndex:
 
 
 def band_of(bands: tuple[str, ...], names: tuple[str, ...]) -> int | None:
-    """Find a band by its name, whatever its case and whatever else it says ("B04", "Red (B04)"); earlier names go first, red edge is not red."""
+    """Find a band by name, whatever else it says ("B04", "Red (B04)"); earlier names go first, and red edge is not red."""
     words = [[band.strip().lower(), *re.split(r"[\s()\[\],;:/]+", band.strip().lower())] for band in bands]
     for name in names:
         for number, said in enumerate(words):

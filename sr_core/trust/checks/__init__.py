@@ -7,7 +7,15 @@
 from sr_core.trust.checks.bounds import FiniteInRange, NodataKept
 from sr_core.trust.checks.coverage import coverage_check
 from sr_core.trust.checks.position import BandToBand, ShiftByPiece, WholeShift
-from sr_core.trust.checks.residual import BesideNodata, LocalResidual, ResidualMax, ResidualRms, residual_limits, rounding_passed
+from sr_core.trust.checks.residual import (
+    BesideNodata,
+    ClippedResidual,
+    LocalResidual,
+    ResidualMax,
+    ResidualRms,
+    residual_limits,
+    rounding_passed,
+)
 from sr_core.trust.checks.seams import Seam
 from sr_core.trust.checks.texture import AddsDetail, Checkerboard, TextureLow
 from sr_core.trust.checks.tone import Gain, Offset
@@ -19,6 +27,6 @@ __all__ = ["coverage_check", "general_checks", "residual_limits", "rounding_pass
 def general_checks() -> tuple[Check, ...]:
     """Give the checks of every domain, in the order in which they are shown."""
     return (
-        ResidualRms(), ResidualMax(), LocalResidual(), FiniteInRange(), NodataKept(), BesideNodata(), WholeShift(), ShiftByPiece(),
-        BandToBand(), Gain(), Offset(), AddsDetail(), TextureLow(), Checkerboard(), Seam(),
+        ResidualRms(), ResidualMax(), LocalResidual(), ClippedResidual(), FiniteInRange(), NodataKept(), BesideNodata(),
+        WholeShift(), ShiftByPiece(), BandToBand(), Gain(), Offset(), AddsDetail(), TextureLow(), Checkerboard(), Seam(),
     )  # fmt: skip

@@ -19,9 +19,10 @@ from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
 ROUNDING = 1 / math.sqrt(12)  # rms of rounding to a step of 1
 MARGIN = 1.25  # 0.15 / 0.12: over what rounding alone leaves
 FLOAT_RMS, FLOAT_MAX = 1e-5, 1e-4  # of the data range, where the file stores floating point
+CLIPPED, CLIPPED_FAIL = 3.0, 10.0  # times one step: where values are cut, clean images of 8 bits reach 1.8
 BOX = 5  # LR px: side of the place whose residual is summed up
 BOX_PIXELS = 9  # usable ones of 25 without which a place says nothing; a corner of the image has so many
-BESIDE = 1.0  # times the local variation
+BESIDE, BESIDE_FAIL = 0.1, 0.5  # times the local variation
 LOCAL = 2.0  # times the limit of the whole image: 25 values of rounding scatter so far in the worst of 100,000 places
 
 
@@ -85,6 +86,32 @@ class LocalResidual:
 
 
 @dataclass(frozen=True)
+class ClippedResidual:
+    """Where values lie at an end of the range, the residual has the sign that the end explains.
+
+    A value cut at the low end leaves A z too large, one at the high end too small. The other way round something was lost: an empty block
+    lies at the low end, too.
+    """
+
+    name: str = "residual at the range's ends"
+
+    def __call__(self, evidence: Evidence) -> CheckResult:
+        """Measure the largest residual that clipping does not explain."""
+        values = evidence.residual[evidence.saturated & evidence.far_from_nodata]
+        if not values.size:
+            return skipped(self.name, "no value lies at an end of the valid range", required=False)
+        low, high = (mark & evidence.far_from_nodata for mark in evidence.saturated_by_end)
+        unexplained = np.concatenate([evidence.residual[low & ~high], -evidence.residual[high & ~low], [0.0]])
+        (largest, source) = residual_limits(evidence)[1]
+        return limit(
+            self.name, max(0.0, float(np.max(unexplained))) if np.isfinite(values).all() else math.nan, unit=evidence.unit,
+            threshold=CLIPPED * largest, fail_threshold=CLIPPED_FAIL * largest if evidence.projected else None, severity="warn",
+            source=f"{source}, times {CLIPPED:g} beside clipping", where=evidence.where,
+            sentence="what is missing at the ends of the range is what they cut",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class BesideNodata:
     """Pixels next to nodata are no further from the measurement than the guess of what lies under the nodata explains.
 
@@ -104,7 +131,7 @@ class BesideNodata:
             for r, varies in zip(evidence.residual, _variation(evidence.y, evidence.mask_lr), strict=True)
         ]
         return limit(
-            self.name, float(np.max(ratios)), unit="of the local variation", threshold=BESIDE, fail_threshold=2 * BESIDE, severity="warn",
+            self.name, float(np.max(ratios)), unit="of the local variation", threshold=BESIDE, fail_threshold=BESIDE_FAIL, severity="warn",
             source="physical: what a missing neighbour explains", where=evidence.where,
             sentence="the nodata value did not bleed into its neighbours",
         )  # fmt: skip

@@ -67,7 +67,9 @@ def _worst_line(band: Float32Array, evidence: Evidence, axis: int) -> Found | No
     height, width = image.shape
     own = sorted({line for line in lines if 2 <= line <= height - 2})
     near = {line + k for line in own for k in (-2, -1, 0, 1, 2)}
-    free = [line for line in range(2, height - 1) if line not in near]
+    size_of_pixel = evidence.scale[axis]  # between two LR pixels an interpolation steps otherwise than inside one
+    phases = {line % size_of_pixel for line in own}
+    free = [line for line in range(2, height - 1) if line not in near and line % size_of_pixel in phases]
     if not own or len(free) < FEWEST:
         return None
     others = np.random.default_rng(0).permutation(free)[:OTHERS]  # the same for the same image

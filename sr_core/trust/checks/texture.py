@@ -99,7 +99,7 @@ class Checkerboard:
 def _pattern(fine: Float32Array, inner: BoolArray) -> float:
     """Give the largest |mean of fine times p| over p in {(-1)^(i+j), (-1)^i, (-1)^j}."""
     known = fine if inner.all() else np.where(inner, fine, np.float32(0))
-    count = max(1, np.count_nonzero(inner))
+    count = max(1, int(np.count_nonzero(inner)))
     a, b, c, d = (float(np.sum(known[i::2, j::2], dtype=np.float64)) for i in (0, 1) for j in (0, 1))
     return float(np.max(np.abs([a - b - c + d, a + b - c - d, a - b + c - d]))) / count
 
