@@ -230,7 +230,10 @@ class CheckPanel:
         return found | {name: measure(delivered) for name, measure in MEASURES.items()}
 
     def rules(self, clean: Sequence[Delivered]) -> Rules:
-        """Give what does not come from clean images: limits that a check itself calls exact, ceilings of reason, and floors."""
+        """Give what does not come from clean images: limits that a check itself calls exact, ceilings, and floors.
+
+        A ceiling is where a check fails an image; of a check that never fails one, where it warns.
+        """
         from sr_core.trust.delivered_measures import EXACT
         from sr_core.trust.learned import FLOOR, learnable
 
@@ -242,7 +245,8 @@ class CheckPanel:
                     continue
                 sign = 1.0 if result.direction == "at most" else -1.0
                 if learnable(result):
-                    ceilings[result.name] = sign
+                    edge = sign * (result.fail_threshold or result.threshold) / result.threshold
+                    ceilings[result.name] = max(edge, ceilings.get(result.name, -math.inf))
                 else:
                     exact[result.name] = sign * result.threshold
         return {"exact": exact, "ceilings": ceilings, "floors": dict.fromkeys(ceilings, FLOOR)}
