@@ -142,18 +142,18 @@ def _one(scene: Scene, unit: Unit, restorer: Restorer, split: Split, hole: bool)
     mask = _with_hole(hr.mask) if hole and hr.mask.all() else hr.mask
     hr = Raster(hr.pixels[bands], mask, hr.bands[bands], hr.unit, hr.valid_range)
     made = delivered_of(restorer, degrade(hr, scene.encoding, restorer.operator), split=split)
-    return replace(made, **_places(scene, unit.window, restorer.operator.scale)) if isinstance(scene, Placed) else made
+    if not isinstance(scene, Placed):
+        return made
+    fine, coarse = _places(scene.transform, unit.window, restorer.operator.scale)
+    return replace(made, transform=fine, transform_lr=coarse)
 
 
-def _places(scene: Placed, window: Window, scale: tuple[int, int]) -> dict[str, Transform]:
+def _places(scene: Transform | None, window: Window, scale: tuple[int, int]) -> tuple[Transform, Transform]:
     """Give where image and measurement lie; in pixels of the scene, where that states no place itself."""
-    a, b, c, d, e, f = scene.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    a, b, c, d, e, f = scene or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     corner = a * window.col + b * window.row + c, d * window.col + e * window.row + f
     rows, cols = scale
-    return {
-        "transform": (a, b, corner[0], d, e, corner[1]),
-        "transform_lr": (a * cols, b * rows, corner[0], d * cols, e * rows, corner[1]),
-    }
+    return (a, b, corner[0], d, e, corner[1]), (a * cols, b * rows, corner[0], d * cols, e * rows, corner[1])
 
 
 def _with_hole(mask: BoolArray) -> BoolArray:
@@ -237,7 +237,8 @@ class CheckPanel:
         from sr_core.trust.delivered_measures import EXACT
         from sr_core.trust.learned import FLOOR, learnable
 
-        exact, ceilings = dict(EXACT), {}
+        exact: dict[str, float] = dict(EXACT)
+        ceilings: dict[str, float] = {}
         for delivered in clean:
             evidence = self.evidence(delivered)
             for result in (check(evidence) for check in self.checks):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TypedDict
 
 import numpy as np
 
@@ -30,7 +31,16 @@ SURE = 0.95  # of intervals of a share
 WORK = "planting faults"
 
 Measure = Callable[[Delivered], float | None]
-Rules = Mapping[str, Mapping[str, float]]  # what `fit_limits` takes beside clean units, by its name there
+
+
+class Rules(TypedDict, total=False):
+    """What `fit_limits` takes beside clean units."""
+
+    floors: Mapping[str, float]
+    exact: Mapping[str, float]
+    ceilings: Mapping[str, float]
+
+
 Panel = Callable[[Delivered], Values]  # all checks at once
 
 
@@ -145,7 +155,7 @@ def run_bench(
     names = tuple(values[0]) if values else ()
     if len(clean) < NEEDED or not names:
         raise TrustError(f"{len(clean)} clean outputs and {len(names)} checks", f"at least {NEEDED} outputs and one check", "Give more.")
-    fit = partial(fit_limits, rate=rate, **(rules or {}))
+    fit = partial(fit_limits, rate=rate, **(rules or Rules()))
     others = [fit([*values[:n], *values[n + 1 :]]) for n in range(len(values))]  # one unit's limits: those of all the others
     false = [limits.fired(found) for limits, found in zip(others, values, strict=True)]
     rows: list[BenchRow] = []

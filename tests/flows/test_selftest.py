@@ -35,7 +35,7 @@ def test_the_words_say_what_was_caught_and_what_not(few: BenchTable) -> None:
     spots = blind_spots(few)
     assert spots[-1].startswith("a degradation that is not the assumed one") and not any("too large by a factor" in spot for spot in spots)
     assert any(spot.startswith("the net invents an object") for spot in spots)
-    assert dict((row.fault, size) for row, size in curve(few))["gain"] == 0.2
+    assert {row.fault: size for row, size in curve(few)}["gain"] == 0.2
     text = markdown(few)
     assert text.count("\n| 4 | gain |") == 4 and "| 0 | clean |" in text and "## Blind spots" in text
     short = few.model_copy(update={"rows": tuple(row.model_copy(update={"caught": 0.5}) for row in few.rows)})
