@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from sr_core.trust.consistency import guess, saturated_by_end
 if TYPE_CHECKING:
     from sr_core.operators import Operator
 
+T = TypeVar("T")
 FINE_SIGMA = 1.5  # HR px: what a Gaussian of this size takes away is fine texture
-FINE_REACH = math.ceil(4 * FINE_SIGMA)  # HR px that such a value depends on
+FINE_TRUNCATE = 3.0  # standard deviations
+FINE_REACH = math.ceil(FINE_TRUNCATE * FINE_SIGMA)  # HR px that such a value depends on
 
 
 class Derived:
@@ -41,6 +44,17 @@ class Derived:
     def reach(self) -> int:
         """LR pixels around one that its degraded value depends on (2 for bicubic, and where all pixels depend on all)."""
         return reach_of(self.operator, self.scale)
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        return {}
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Give what `make` makes, made once for this evidence: what two checks of one module share, under a name of its own."""
+        if name not in self._made:
+            self._made[name] = make()
+        found: T = self._made[name]
+        return found
 
     @cached_property
     def degraded(self) -> Float32Array:
@@ -92,9 +106,9 @@ class Derived:
 
     @cached_property
     def guessed(self) -> Float32Array:
-        """The guessed part of z (see `consistency.guess`): only where the operator can be inverted."""
+        """The guessed part of z (see `consistency.guess`) to float32's digits: only where the operator can be inverted."""
         assert self.operator is not None
-        return guess(self.z, self.operator, self.mask_hr)
+        return guess(self.z, self.operator, self.mask_hr, precise=False)
 
     @cached_property
     def inner(self) -> BoolArray:
@@ -132,4 +146,4 @@ def _fine(image: Float32Array, mask: BoolArray) -> Float32Array:
     from scipy.ndimage import gaussian_filter
 
     known = image if mask.all() else np.where(mask, image, np.float32(0))
-    return known - np.asarray(gaussian_filter(known, (0, FINE_SIGMA, FINE_SIGMA)), np.float32)
+    return known - np.asarray(gaussian_filter(known, (0, FINE_SIGMA, FINE_SIGMA), truncate=FINE_TRUNCATE), np.float32)

@@ -153,7 +153,11 @@ def angle(a: Float32Array, b: Float32Array) -> Float32Array:
 
 
 def _angles(evidence: Evidence) -> tuple[Float32Array | str, Float32Array | None]:
-    """Give the angles in degrees over pixels that are valid and not dark, or the reason why there are none."""
+    """Give the angles in degrees over pixels that are valid and not dark, or the reason why there are none; and plain bicubic's."""
+    return evidence.once("spectral angles", lambda: _measure(evidence))
+
+
+def _measure(evidence: Evidence) -> tuple[Float32Array | str, Float32Array | None]:
     if evidence.y.shape[0] < 2:
         return "one band has no spectrum", None
     light = bright(evidence)

@@ -36,7 +36,7 @@ class WholeShift:
 
     def __call__(self, evidence: Evidence) -> CheckResult:
         """Measure it where the image has structure enough."""
-        found = _known(shifts(evidence, WHOLE_LIMIT))
+        found = _known(whole_shifts(evidence))
         if not found:
             return skipped(self.name, _no_structure(evidence), required=False)
         return limit(
@@ -79,7 +79,7 @@ class BandToBand:
         """Measure the worst band."""
         if evidence.y.shape[0] < 2:
             return skipped(self.name, "there is one band", required=False)
-        found = _known(shifts(evidence, BAND_LIMIT))
+        found = _known(whole_shifts(evidence))
         if len(found) < 2:
             return skipped(self.name, "fewer than two bands have structure enough to see a shift by", required=False)
         apart = np.asarray(found) - np.mean(found, axis=0)
@@ -88,6 +88,11 @@ class BandToBand:
             severity="warn", source="physical: a sixth of the bands' own registration", where=evidence.where,
             sentence="the bands lie on each other as they did",
         )  # fmt: skip
+
+
+def whole_shifts(evidence: Evidence) -> list[Shift | None]:
+    """Give the shift of each band over the whole window."""
+    return evidence.once("shifts", lambda: shifts(evidence, WHOLE_LIMIT))
 
 
 def shifts(evidence: Evidence, wanted: float, piece: Window | None = None) -> list[Shift | None]:

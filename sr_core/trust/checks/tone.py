@@ -69,8 +69,12 @@ class Offset:
 
 def lines(evidence: Evidence) -> list[Line]:
     """Fit each band that has a usable value."""
-    fitted = (fit_line(*band) for band in zip(evidence.y, evidence.residual, evidence.usable, strict=True))
-    return [line for line in fitted if line is not None]
+
+    def fit() -> list[Line]:
+        fitted = (fit_line(*band) for band in zip(evidence.y, evidence.residual, evidence.usable, strict=True))
+        return [line for line in fitted if line is not None]
+
+    return evidence.once("lines of tone", fit)
 
 
 def fit_line(y: Float32Array, residual: Float32Array, use: BoolArray) -> Line | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
 from domains.satellite.checks import angle, checks
+from domains.satellite.checks.spectrum import NIR, RED, band_of
 from sr_core.trust.verdict import CheckResult, Evidence
 
 
@@ -28,7 +30,9 @@ def outcomes(given: Evidence) -> dict[str, CheckResult]:
 
 def test_exact_output_passes() -> None:
     results = outcomes(evidence(np.zeros((4, 30, 30))))
-    assert all(r.outcome == "pass" and r.value == 0 for r in results.values())
+    ran = {name: r for name, r in results.items() if r.outcome != "skipped"}
+    assert all(r.outcome == "pass" and r.value == 0 for r in ran.values())
+    assert set(results) - set(ran) == {"spectral angle, fine grid", "NDVI change, 95 %", "geometry"}
 
 
 def test_values_and_limits() -> None:
@@ -66,7 +70,7 @@ def test_nodata_and_its_surroundings_do_not_count() -> None:
     mask = np.ones((30, 30), bool)
     mask[10:14, 10:14] = False
     residual[:, 8:16, 8:16] = 5.0
-    assert all(r.outcome == "pass" for r in outcomes(evidence(residual, mask=mask)).values())
+    assert {r.outcome for r in outcomes(evidence(residual, mask=mask)).values()} == {"pass", "skipped"}
     empty = outcomes(evidence(residual, mask=np.zeros((30, 30), bool)))
     assert {r.outcome for r in empty.values()} == {"skipped"}
 
@@ -74,7 +78,12 @@ def test_nodata_and_its_surroundings_do_not_count() -> None:
 def test_nan_never_passes() -> None:
     residual = np.zeros((2, 30, 30))
     residual[0, 20, 20] = np.nan
-    assert {r.outcome for r in outcomes(evidence(residual)).values()} == {"fail"}
+    found = outcomes(evidence(residual))
+    about_z = {"physical bounds"}  # the output itself is whole here
+    assert {r.outcome for name, r in found.items() if name not in about_z} == {"fail", "skipped"}
+    bad = evidence(np.zeros((2, 30, 30)))
+    bad.z[0, 3, 3] = np.nan
+    assert outcomes(bad)["physical bounds"].outcome == "fail"
 
 
 def test_small_angles_keep_their_digits() -> None:
@@ -83,3 +92,76 @@ def test_small_angles_keep_their_digits() -> None:
     assert angle(a, b)[0] == pytest.approx(np.degrees(1e-7), rel=1e-5)
     assert angle(np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]]))[0] == pytest.approx(90)
     assert angle(np.zeros((2, 1)), np.zeros((2, 1)))[0] == 0
+
+
+LR, HR = (20.0, 0.0, 500.0, 0.0, -20.0, 900.0), (10.0, 0.0, 500.0, 0.0, -10.0, 900.0)
+
+
+@pytest.mark.parametrize(
+    ("place", "away"),
+    [
+        (HR, 0.0),
+        ((10.0, 0.0, 505.0, 0.0, -10.0, 895.0), 0.5 * 2**0.5),  # half a pixel right and down
+        ((10.0, 0.0, 500.0, 0.0, -10.0, 910.0), 1.0),
+        (LR, 60 * 2**0.5),  # pixels as large as before: the far corner is an image away
+    ],
+)
+def test_geometry_by_value(place: tuple[float, ...], away: float) -> None:
+    given = dataclasses.replace(evidence(np.zeros((1, 30, 30))), transform_lr=LR, transform_hr=place)
+    found = outcomes(given)["geometry"]
+    assert found.value == pytest.approx(away, abs=1e-9) and found.outcome == ("pass" if away == 0 else "fail")
+
+
+def test_geometry_keeps_a_millionth_of_a_pixel_and_refuses_what_is_missing_or_no_number() -> None:
+    clean = evidence(np.zeros((1, 30, 30)))
+    turned = (14.0, 3.0, 4e6, 2.0, -15.0, 7e6)
+    finer = (7.0, 1.5, 4e6, 1.0, -7.5, 7e6)
+    for hr, outcome in ((finer, "pass"), ((*finer[:2], 4e6 + 1e-4, *finer[3:]), "fail"), (None, "fail"), ((*finer[:5], np.nan), "fail")):
+        assert outcomes(dataclasses.replace(clean, transform_lr=turned, transform_hr=hr))["geometry"].outcome == outcome
+    assert outcomes(clean)["geometry"].outcome == "skipped"
+
+
+def test_vegetation_index_finds_its_bands_by_name() -> None:
+    y = np.stack([np.full((20, 20), 0.1), np.full((20, 20), 0.4)])  # red, near infrared: an index of 0.6
+    residual = np.stack([np.full((20, 20), 0.02), np.zeros((20, 20))])  # red comes out as 0.08: 0.32 / 0.48
+    given = dataclasses.replace(evidence(residual, y), bands=("B04 red", "B08 nir"))
+    found = outcomes(given)["NDVI change, 95 %"]
+    assert found.value == pytest.approx(0.32 / 0.48 - 0.6, abs=1e-5) and found.outcome == "fail"
+    clean = dataclasses.replace(evidence(np.zeros_like(y), y), bands=("B04 red", "B08 nir"))
+    assert outcomes(clean)["NDVI change, 95 %"].outcome == "pass"
+    assert outcomes(evidence(residual, y))["NDVI change, 95 %"].outcome == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("bands", "red", "nir"),
+    [
+        (("B02", "B03", "B04", "B08"), 2, 3),
+        (("Red", "Green", "NIR"), 0, 2),
+        (("B05 red edge", "B04 (red)", "B8A"), 1, 2),
+        (("B3 red", "B4 nir"), 0, 1),
+        (("b1", "b2"), None, None),
+    ],
+)
+def test_names_of_bands(bands: tuple[str, ...], red: int | None, nir: int | None) -> None:
+    assert (band_of(bands, RED), band_of(bands, NIR)) == (red, nir)
+
+
+def test_physical_bounds_count_what_the_measurement_does_not_have() -> None:
+    clean = evidence(np.zeros((1, 20, 20)))
+    z = clean.z.copy()
+    z[0, :4, :10] = -0.01  # 40 of 1600
+    found = outcomes(dataclasses.replace(clean, z=z))["physical bounds"]
+    assert found.value == pytest.approx(40 / 1600) and found.outcome == "fail"
+    y = clean.y.copy()
+    y[0, :2, :5] = -0.01  # 10 of 400: the measurement has as many
+    assert outcomes(dataclasses.replace(clean, z=z, y=y))["physical bounds"].outcome == "pass"
+
+
+def test_colour_that_the_interval_does_not_hold_warns() -> None:
+    clean = evidence(np.zeros((2, 20, 20)))
+    z = clean.z.copy()
+    z[0, :10] = 0.5  # from 45 degrees to 31
+    wide, narrow = (dataclasses.replace(clean, z=z, half_width=np.full(z.shape, width, np.float32)) for width in (0.3, 0.1))
+    assert outcomes(wide)["spectral angle, fine grid"].value == 0
+    found = outcomes(narrow)["spectral angle, fine grid"]
+    assert found.value == pytest.approx(np.degrees(np.arctan(0.5 / 0.3)) - 45, abs=1e-3) and found.outcome == "warn"
