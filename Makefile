@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint claims train-reference clean
+.PHONY: help setup demo test test-all lint claims faults train-reference clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -36,6 +36,9 @@ lint: $(READY) ## ruff, mypy --strict on sr_core, the import contracts
 
 claims: $(READY) ## measure every figure that the project claims (ONLY=prefix for some)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/claims.py $(if $(ONLY),--only $(ONLY))
+
+faults: $(READY) ## plant faults in upscales of every domain whose data is here; tables in var/faults (ONLY=case UNITS=24)
+	OMP_NUM_THREADS=1 $(BIN)/python bench/faults.py --strict --out var/faults $(if $(ONLY),--only $(ONLY)) $(if $(UNITS),--units $(UNITS))
 
 train-reference: $(READY) ## train the reference models (BUDGET=CPU minutes each, ONLY=name, SHIP=1 puts them into the package)
 	OMP_NUM_THREADS=1 $(BIN)/python bench/reference.py $(if $(BUDGET),--minutes $(BUDGET)) $(if $(ONLY),--only $(ONLY)) $(if $(SHIP),--ship)

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows import environment
-from flows.cli import data, demo, doctor, explain, images, models, patches, report, serve, workspace
+from flows.cli import data, demo, doctor, explain, images, models, patches, report, serve, trust, workspace
 from flows.cli.recipe_help import RecipeHelp
 from sr_core.errors import InputError, Interrupted, SRError
 
@@ -96,6 +96,7 @@ app.command("upscale", rich_help_panel=STAGE_PANEL)(images.upscale)
 app.add_typer(patches.app, name="patches", rich_help_panel=STAGE_PANEL)
 app.add_typer(models.app, name="models", rich_help_panel=KEEP_PANEL)
 app.command("explain", rich_help_panel=KEEP_PANEL)(explain.explain)
+app.add_typer(trust.app, name="trust", rich_help_panel=KEEP_PANEL)
 app.command("report", rich_help_panel=KEEP_PANEL)(report.report)
 app.add_typer(workspace.app, name="workspace", rich_help_panel=KEEP_PANEL)
 app.command("doctor", rich_help_panel=KEEP_PANEL)(doctor.doctor)

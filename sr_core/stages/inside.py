@@ -177,13 +177,14 @@ def _figures(pair: Pair, restorer: Restorer) -> Figures:
 
 def _see_raw(gatherer: Gatherer, lr: Raster, restorer: Restorer) -> None:
     """Run the network on a window as on an image of its own and look at what it gives before it is projected."""
-    prediction = restorer.predictor.predict(restorer.predictor.fill(lr.pixels, lr.mask))
+    filled = restorer.predictor.fill(lr.pixels, lr.mask)
+    prediction = restorer.predictor.predict(filled)
     residual = residual_of(restorer.operator, lr, prediction.mean, enlarge_mask(lr.mask, restorer.operator.scale))
     height, width = lr.mask.shape
     cut = min(BORDER, height // 4, width // 4)
     inner = Window(cut, cut, height - 2 * cut, width - 2 * cut)
     coarse, fine = inner.slices(), inner.scaled(restorer.scale).slices()
-    spread = restorer.spread_of(prediction)
+    spread = restorer.spread_of(prediction.spread, prediction.mean, filled, restorer.operator)
     size = np.float32(restorer.card.std)
     gatherer.see_raw(residual[(slice(None), *coarse)] / size, spread[(slice(None), *fine)] / size, lr.mask[coarse])
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sr_core.errors import BundleError
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Digest
 from sr_core.stages.regions import check_no_holes, check_whole

@@ -13,18 +13,35 @@ and Young (1993), Resampling-Based Multiple Testing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypedDict
 
 import numpy as np
 
 from sr_core.errors import TrustError
+from sr_core.log import Log, Silent
 from sr_core.records import Record
 from sr_core.trust.faults import FAULTS, Delivered, Fault
 from sr_core.trust.limits import RATE, Limits, Values, fit_limits
 
 NEEDED = 3  # clean units, so that two are left to judge the third by
 CAUGHT = 0.95  # share of units from which on a fault counts as caught
+FLAGGED = 0.10  # share of clean units that may be flagged
+SURE = 0.95  # of intervals of a share
+WORK = "planting faults"
 
 Measure = Callable[[Delivered], float | None]
+
+
+class Rules(TypedDict, total=False):
+    """What `fit_limits` takes beside clean units."""
+
+    floors: Mapping[str, float]
+    exact: Mapping[str, float]
+    ceilings: Mapping[str, float]
+
+
+Panel = Callable[[Delivered], Values]  # all checks at once
 
 
 class BenchRow(Record):
@@ -76,6 +93,20 @@ class BenchTable(Record):
     rows: tuple[BenchRow, ...]
     not_planted: tuple[NotPlanted, ...] = ()
 
+    @property
+    def passed(self) -> bool:
+        """Whether all that must be caught was, in 95 % of the units, and at most 10 % of the clean units were flagged."""
+        return not self.missed() and self.false_alarms <= FLAGGED
+
+    @property
+    def false_alarm_interval(self) -> tuple[float, float]:
+        """Give the 95 % interval of the share of false alarms (Clopper and Pearson 1934)."""
+        from scipy.special import betaincinv
+
+        n, k, tail = self.clean_units, len(self.flagged), (1 - SURE) / 2
+        low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+        return low, float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+
     def missed(self, share: float = CAUGHT) -> tuple[BenchRow, ...]:
         """Give the rows that must be caught and were, in fewer units than a share."""
         return tuple(row for row in self.rows if row.must_be_caught and row.caught < share)
@@ -92,62 +123,69 @@ class BenchTable(Record):
 
 def run_bench(
     clean: Mapping[str, Delivered],
-    checks: Mapping[str, Measure],
+    look: Panel,
     *,
     label: str,
     faults: Sequence[Fault] = FAULTS,
     rate: float = RATE,
-    floors: Mapping[str, float] | None = None,
-    exact: Mapping[str, float] | None = None,
+    rules: Rules | None = None,
     seed: int = 0,
+    log: Log | None = None,
 ) -> BenchTable:
     """Plant every fault in every clean output, and see which checks catch it.
 
     Parameters
     ----------
     clean : delivered images by name, nothing wrong with them.
-    checks : by name; each gives a number, larger = worse, or None where it cannot run. NaN is always flagged.
+    look : gives the number of each check, larger = worse, or None where it cannot run; the same checks each time. NaN is always flagged.
     label : what the units are, in words.
     faults : to plant, at all their sizes.
-    rate, floors, exact : see `fit_limits`.
+    rate : see `fit_limits`.
+    rules : `floors`, `exact` and `ceilings`, as `fit_limits` takes them.
     seed : decides places and noise; another unit gets others.
+    log : is told how far the work is.
 
     Raises
     ------
     TrustError
         If there are fewer than three units or no check.
     """
-    if len(clean) < NEEDED or not checks:
-        raise TrustError(f"{len(clean)} clean outputs and {len(checks)} checks", f"at least {NEEDED} outputs and one check", "Give more.")
-    names = tuple(checks)
-    values = [_measure(checks, delivered) for delivered in clean.values()]
-    others = [
-        fit_limits([*values[:n], *values[n + 1 :]], rate=rate, floors=floors, exact=exact) for n in range(len(values))
-    ]  # one unit's limits: those of all the others
+    told = log or Silent()
+    values = [look(delivered) for delivered in clean.values()]
+    names = tuple(values[0]) if values else ()
+    if len(clean) < NEEDED or not names:
+        raise TrustError(f"{len(clean)} clean outputs and {len(names)} checks", f"at least {NEEDED} outputs and one check", "Give more.")
+    fit = partial(fit_limits, rate=rate, **(rules or Rules()))
+    others = [fit([*values[:n], *values[n + 1 :]]) for n in range(len(values))]  # one unit's limits: those of all the others
     false = [limits.fired(found) for limits, found in zip(others, values, strict=True)]
-    rows, not_planted = [], []
+    rows: list[BenchRow] = []
+    not_planted: list[NotPlanted] = []
+    total, done = sum(len(fault.sizes) for fault in faults), 0
     for fault in faults:
         reasons = [fault.why_not(delivered) for delivered in clean.values()]
         if all(reasons):
             not_planted.append(NotPlanted(number=fault.number, fault=fault.name, reason=reasons[0]))
-            continue
-        for size in fault.sizes:
+        for size in () if all(reasons) else fault.sizes:
+            told.progress(WORK, done, total, fault.name)
+            done += 1
             seen = [
-                (limits, _measure(checks, fault.plant(delivered, size, seed + n)))
+                (limits, look(fault.plant(delivered, size, seed + n)))
                 for n, (delivered, limits, reason) in enumerate(zip(clean.values(), others, reasons, strict=True))
                 if not reason
             ]
             rows.append(_row(fault, size, names, [(limits.fired(found), found) for limits, found in seen]))
+    told.progress(WORK, total, total)
     return BenchTable(
-        label=label, checks=names, limits=fit_limits(values, rate=rate, floors=floors, exact=exact), clean_units=len(values),
+        label=label, checks=names, limits=fit(values), clean_units=len(values),
         flagged=tuple(name for name, fired in zip(clean, false, strict=True) if fired),
         false_alarms=float(np.mean([bool(fired) for fired in false])),
         false_alarms_by_check=_by_check(names, list(zip(false, values, strict=True))), rows=tuple(rows), not_planted=tuple(not_planted),
     )  # fmt: skip
 
 
-def _measure(checks: Mapping[str, Measure], delivered: Delivered) -> Values:
-    return {name: check(delivered) for name, check in checks.items()}
+def each(checks: Mapping[str, Measure]) -> Panel:
+    """Make a panel of single measures."""
+    return lambda delivered: {name: check(delivered) for name, check in checks.items()}
 
 
 def _row(fault: Fault, size: float, names: tuple[str, ...], seen: Sequence[tuple[dict[str, float], Values]]) -> BenchRow:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,12 +28,16 @@ Values = Mapping[str, float | None]  # of one unit, by check; None: the check co
 
 
 class Scale(Record):
-    """How a check's number becomes a score: (value - median) / deviation. `exact` checks have their own limit and no score."""
+    """How a check's number becomes a score: (value - median) / deviation. `exact` checks have their own limit and no score.
+
+    Beyond a `ceiling` a number is flagged whatever clean units do.
+    """
 
     check: str
     median: float = 0.0
     deviation: float = 0.0
     exact: float | None = None
+    ceiling: float | None = None
 
     def score(self, value: float) -> float:
         """Give the score; +inf where the value is no number, is beyond an exact limit, or leaves a check without any deviation."""
@@ -44,6 +49,10 @@ class Scale(Record):
         if self.deviation > 0:
             return away / self.deviation
         return math.inf if away > 0 else 0.0
+
+    def above_ceiling(self, value: float) -> bool:
+        """Whether a number is beyond its ceiling."""
+        return self.ceiling is not None and not value <= self.ceiling
 
 
 class Limits(Record):
@@ -65,8 +74,13 @@ class Limits(Record):
 
     def fired(self, values: Values) -> dict[str, float]:
         """Give the checks that flag a unit, with their scores; a value that is no number is always flagged."""
-        scores = _scores(self.scales, values)
-        return {check: score for check, score in scores.items() if not score <= self.threshold or score == math.inf}
+        found: dict[str, float] = {}
+        for scale in self.scales:
+            if (value := values[scale.check]) is not None:
+                score = scale.score(value)
+                if scale.above_ceiling(value) or not score <= self.threshold or score == math.inf:
+                    found[scale.check] = score
+        return found
 
     def describe(self) -> str:
         """Say in words where the threshold comes from."""
@@ -82,7 +96,12 @@ class Limits(Record):
 
 
 def fit_limits(
-    clean: Sequence[Values], *, rate: float = RATE, floors: Mapping[str, float] | None = None, exact: Mapping[str, float] | None = None
+    clean: Sequence[Values],
+    *,
+    rate: float = RATE,
+    floors: Mapping[str, float] | None = None,
+    exact: Mapping[str, float] | None = None,
+    ceilings: Mapping[str, float] | None = None,
 ) -> Limits:
     """Find the limits of all checks from clean units.
 
@@ -92,6 +111,7 @@ def fit_limits(
     rate : share of clean units that the checks together may flag, between 0 and 1.
     floors : by check, the smallest deviation that is not mere rounding or arithmetic, in the check's unit.
     exact : by check, a limit that does not come from the units (its number may lie on it).
+    ceilings : by check, a limit of reason that caps what comes from the units (its number may lie on it).
 
     Returns
     -------
@@ -112,28 +132,36 @@ def fit_limits(
     """
     if not clean or not 0 < rate < 1 or any(set(values) != set(clean[0]) for values in clean):
         raise TrustError(f"{len(clean)} units at a rate of {rate}", "at least one unit, the same checks in all, 0 < rate < 1", "Give them.")
-    known, given = exact or {}, floors or {}
-    unknown = (set(known) | set(given)) - set(clean[0])
+    rules = _Rules(exact or {}, floors or {}, ceilings or {})
+    unknown = {*rules.exact, *rules.floors, *rules.ceilings} - set(clean[0])
     if unknown:
         raise TrustError(f"a limit or floor for {sorted(unknown)}", f"checks among {sorted(clean[0])}", "Name a check that is run.")
-    scales = _fit_scales(clean, known, given)
-    joint = sorted(_joint_scores(clean, known, given))
+    scales = _fit_scales(clean, rules)
+    joint = sorted(_joint_scores(clean, rules))
     rank = min(len(joint), math.ceil((1 - rate) * (len(joint) + 1) - 1e-9))
     return Limits(rate=rate, units=len(joint), rank=rank, threshold=max(LEAST, joint[rank - 1]), scales=scales)
 
 
-def _fit_scales(clean: Sequence[Values], exact: Mapping[str, float], floors: Mapping[str, float]) -> tuple[Scale, ...]:
+class _Rules(NamedTuple):
+    """What does not come from the units, by check."""
+
+    exact: Mapping[str, float]
+    floors: Mapping[str, float]
+    ceilings: Mapping[str, float]
+
+
+def _fit_scales(clean: Sequence[Values], rules: _Rules) -> tuple[Scale, ...]:
     return tuple(
-        Scale(check=check, exact=exact[check]) if check in exact else _scale(check, [u[check] for u in clean], floors.get(check, 0.0))
+        Scale(check=check, exact=rules.exact[check]) if check in rules.exact else _scale(check, [u[check] for u in clean], rules)
         for check in clean[0]
     )
 
 
-def _joint_scores(clean: Sequence[Values], exact: Mapping[str, float], floors: Mapping[str, float]) -> list[float]:
+def _joint_scores(clean: Sequence[Values], rules: _Rules) -> list[float]:
     """Give the largest finite score of each unit by the scales of the others (of a single unit, by its own)."""
     found = []
     for n, values in enumerate(clean):
-        scales = _fit_scales([*clean[:n], *clean[n + 1 :]] or clean, exact, floors)
+        scales = _fit_scales([*clean[:n], *clean[n + 1 :]] or clean, rules)
         found.append(max((score for score in _scores(scales, values).values() if math.isfinite(score)), default=-math.inf))
     return found
 
@@ -143,12 +171,14 @@ def _scores(scales: Sequence[Scale], values: Values) -> dict[str, float]:
     return {scale.check: scale.score(value) for scale, value in found if value is not None}
 
 
-def _scale(check: str, values: Sequence[float | None], floor: float) -> Scale:
-    """Find centre and deviation from the finite values; without any there is no limit, and only what is no number is flagged."""
+def _scale(check: str, values: Sequence[float | None], rules: _Rules) -> Scale:
+    """Find centre and deviation from the finite values; without any, only what is no number or beyond a ceiling is flagged."""
+    ceiling = rules.ceilings.get(check)
     finite = np.array([value for value in values if value is not None and math.isfinite(value)])
     if not finite.size:
-        return Scale(check=check, median=math.inf)
+        return Scale(check=check, median=math.inf, ceiling=ceiling)
     median = float(np.median(finite))
     away = np.abs(finite - median)
     robust = float(np.quantile(away, 0.9)) or float(away.max())  # a check that is nearly always 0 deviates by what it sometimes is
-    return Scale(check=check, median=median, deviation=max(robust / NORMAL, floor, NUMERIC * abs(median)))
+    deviation = max(robust / NORMAL, rules.floors.get(check, 0.0), NUMERIC * abs(median))
+    return Scale(check=check, median=median, deviation=deviation, ceiling=ceiling)

@@ -28,9 +28,9 @@ def wrong_scale_factor(delivered: Delivered, size: float, rng: Random) -> Delive
 
 
 def wrong_offset(delivered: Delivered, size: float, rng: Random) -> Delivered:
-    """Declare an offset `size` steps too large in the file."""
+    """Declare an offset `size` grey levels too large in the file."""
     own = delivered.encoding
-    return _declared(delivered, replace(own, offset=own.offset + size * delivered.step))
+    return _declared(delivered, replace(own, offset=own.offset + size * (own.step or delivered.level)))
 
 
 def move_transform(delivered: Delivered, size: float, rng: Random) -> Delivered:
@@ -67,11 +67,15 @@ def narrow_interval(delivered: Delivered, size: float, rng: Random) -> Delivered
 
 
 def shift_interval(delivered: Delivered, size: float, rng: Random) -> Delivered:
-    """Move the written interval by `size` tiles against the image, around its edge."""
+    """Move the interval, and the estimate behind it, by `size` tiles against the image, around its edge."""
     tile = tiles_of(delivered)[0]
-    axis, step = (2, tile.width) if delivered.cols else (1, tile.height)
-    width = _given(delivered.half_width)
-    return replace(delivered, half_width=np.where(delivered.mask, np.roll(width, round(size) * step, axis), width))
+    axis, far = (2, tile.width) if delivered.cols else (1, tile.height)
+
+    def moved(values: Float32Array) -> Float32Array:
+        return np.where(delivered.mask, np.roll(values, round(size) * far, axis), values)
+
+    width, spread = _given(delivered.half_width), delivered.spread
+    return replace(delivered, half_width=moved(width), spread=None if spread is None else moved(spread))
 
 
 def other_weights(delivered: Delivered, size: float, rng: Random) -> Delivered:

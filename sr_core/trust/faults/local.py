@@ -12,7 +12,7 @@ from sr_core.trust.consistency import guess
 from sr_core.trust.faults.record import Delivered, Float64Array, PixelChange, Random
 from sr_core.trust.faults.whole import moved, smoothed
 
-BLOB_STEPS = 40.0  # height of the objects whose width is varied
+BLOB_LEVELS = 40.0  # height of the objects whose width is varied
 BLOCK_SIGMA = 1.0  # px
 BUSY_SIGMA = 2.0  # px: where the image varies over about so far
 FWHM = 2 * np.sqrt(2 * np.log(2))  # of a Gaussian, in standard deviations
@@ -20,17 +20,17 @@ TRIES = 64  # random places tried before the one with the most measured pixels i
 
 
 def blob(fwhm: float) -> PixelChange:
-    """Make the addition of one Gaussian object, `fwhm` px wide, `size` steps high, to all bands at a random place."""
+    """Make the addition of one Gaussian object, `fwhm` px wide, `size` grey levels high, to all bands at a random place."""
 
     def add(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-        return image + size * delivered.step * _gaussian(image, delivered, fwhm, rng)
+        return image + size * delivered.level * _gaussian(image, delivered, fwhm, rng)
 
     return add
 
 
 def blob_of_width(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Add a Gaussian object, `size` px wide at half its height of 40 steps, to all bands at a random place."""
-    return image + BLOB_STEPS * delivered.step * _gaussian(image, delivered, size, rng)
+    """Add a Gaussian object, `size` px wide at half its height of 40 grey levels, to all bands at a random place."""
+    return image + BLOB_LEVELS * delivered.level * _gaussian(image, delivered, size, rng)
 
 
 def shift_quadrant(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
@@ -52,10 +52,10 @@ def shift_half(image: Float64Array, delivered: Delivered, size: float, rng: Rand
 
 
 def tile_step(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Add `size` steps to every second tile, so that all tile lines are steps of that height."""
+    """Add `size` grey levels to every second tile, so that all tile lines are steps of that height."""
     rows = np.searchsorted(delivered.rows, np.arange(image.shape[1]), side="right")
     cols = np.searchsorted(delivered.cols, np.arange(image.shape[2]), side="right")
-    return image + size * delivered.step * ((rows[:, None] + cols[None, :]) % 2)
+    return image + size * delivered.level * ((rows[:, None] + cols[None, :]) % 2)
 
 
 def nan_values(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
@@ -106,12 +106,12 @@ def mirror_border(image: Float64Array, delivered: Delivered, size: float, rng: R
 
 
 def invent_texture(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Add texture that the measurement cannot see, `size` steps rms over the busier half of the image."""
+    """Add texture that the measurement cannot see, `size` grey levels rms over the busier half of the image."""
     busy = busy_area(image, delivered)
     drawn = (busy * rng.standard_normal(image.shape)).astype(np.float32)
     texture = guess(drawn, delivered.operator).astype(np.float64)
     rms = float(np.sqrt(np.mean(texture[:, busy] ** 2))) if busy.any() else 0.0
-    return image + texture * (size * delivered.step / rms if rms > 0 else 0.0)
+    return image + texture * (size * delivered.level / rms if rms > 0 else 0.0)
 
 
 def busy_area(image: Float64Array, delivered: Delivered) -> BoolArray:

@@ -17,10 +17,10 @@ from sr_core.trust.calibration import Calibration
 
 Float64Array = npt.NDArray[np.float64]
 Where = Literal["written pixels", "net", "encoding", "geometry", "nodata", "interval", "calibration", "split"]
-SizeUnit = Literal["px", "steps", "%", "values", "tiles", "times", ""]
+SizeUnit = Literal["px", "levels", "steps", "%", "values", "tiles", "times", ""]
 Need = Literal["an invertible operator", "two bands", "tile lines", "geometry", "nodata", "an interval", "a calibration", "a split"]
 Projection = Callable[[Float32Array], Float32Array]
-FLOAT_STEPS = 255  # a floating-point file has no step: this part of the measurement's range stands for one
+GREY_LEVELS = 255  # faults of brightness count in this part of the measurement's range, as if it filled a picture of 8 bit
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,13 @@ class Delivered:
     project : what is done to the network's output before it is written (see `projection_onto`); None where nothing is.
     half_width : float32 (C, H, W) of the interval, or None.
     truth : float32 (C, H, W), the true image where it is known. No fault touches it.
-    transform : (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of pixel corners; or None.
+    transform, transform_lr : of image and measurement, (a, b, c, d, e, f): x = a col + b row + c, y = d col + e row + f, of pixel
+        corners; or None.
+    encoding_lr : how the measurement's file stores values; None: as `encoding`.
+    spread : float32 (C, H, W), the estimate of a typical absolute error that the interval was made of, or None.
+    unit, bands : physical unit, and C names, or none.
     nodata : the file's nodata value, physical unit.
-    calibration, weights : the interval's calibration, and the hash of the weights that made z.
+    calibration, weights : the interval's calibration in the unit of this image, and the hash of the weights that made z.
     split : the split that the calibration and the test regions come from.
     """
 
@@ -60,6 +64,11 @@ class Delivered:
     calibration: Calibration | None = None
     weights: Digest = ""
     split: Split | None = None
+    spread: Float32Array | None = None
+    transform_lr: tuple[float, float, float, float, float, float] | None = None
+    encoding_lr: Encoding | None = None
+    unit: str = ""
+    bands: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows, cols = self.operator.scale
@@ -67,14 +76,17 @@ class Delivered:
         if self.z.shape != expected or self.mask.shape != expected[1:] or self.mask_lr.shape != self.y.shape[1:]:
             given = f"z {self.z.shape}, mask {self.mask.shape}, y {self.y.shape}, its mask {self.mask_lr.shape}"
             raise ShapeError(given, f"an image of {expected} and masks (H, W)", "Give one image's arrays.")
-        if any(a is not None and a.shape != self.z.shape for a in (self.half_width, self.truth)):
-            raise ShapeError("a half-width or truth of another shape", f"{expected}", "Give one image's arrays.")
+        if any(a is not None and a.shape != self.z.shape for a in (self.half_width, self.truth, self.spread)):
+            raise ShapeError("a half-width, spread or truth of another shape", f"{expected}", "Give one image's arrays.")
 
     @property
-    def step(self) -> float:
-        """What faults count in, physical unit: the file's quantisation step; of floating point, 1/255 of the measurement's range."""
+    def level(self) -> float:
+        """A grey level, in which faults of brightness count, physical unit: 1/255 of the measurement's range; at least the file's step.
+
+        A step of a 16-bit file is too small for anybody to care about, and far below its noise.
+        """
         low, high = self.measured_range
-        return self.encoding.step or (high - low) / FLOAT_STEPS
+        return max(self.encoding.step, (high - low) / GREY_LEVELS)
 
     @property
     def measured_range(self) -> tuple[float, float]:

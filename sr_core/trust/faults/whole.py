@@ -59,8 +59,8 @@ def gain(image: Float64Array, delivered: Delivered, size: float, rng: Random) ->
 
 
 def offset(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Add `size` steps."""
-    return image + size * delivered.step
+    """Add `size` grey levels."""
+    return image + size * delivered.level
 
 
 def gamma(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
@@ -117,14 +117,14 @@ def other_kernel(operator: Operator) -> Operator:
 
 
 def noise(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Add white Gaussian noise of `size` steps."""
-    return image + size * delivered.step * rng.standard_normal(image.shape)
+    """Add white Gaussian noise of `size` grey levels."""
+    return image + size * delivered.level * rng.standard_normal(image.shape)
 
 
 def checkerboard(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Add and subtract `size` steps in turn, from pixel to pixel."""
+    """Add and subtract `size` grey levels in turn, from pixel to pixel."""
     rows, cols = np.indices(image.shape[1:])
-    return image + size * delivered.step * (1 - 2 * ((rows + cols) % 2))
+    return image + size * delivered.level * (1 - 2 * ((rows + cols) % 2))
 
 
 def clip_highlights(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
@@ -141,8 +141,8 @@ def wrap_highlights(image: Float64Array, delivered: Delivered, size: float, rng:
 
 
 def coarse_steps(image: Float64Array, delivered: Delivered, size: float, rng: Random) -> Float64Array:
-    """Round it to multiples of `size` steps."""
-    step, start = size * delivered.step, delivered.encoding.offset
+    """Round it to multiples of `size` grey levels."""
+    step, start = size * delivered.level, delivered.encoding.offset
     return np.rint((image - start) / step) * step + start
 
 

@@ -12,7 +12,7 @@ import torch
 from sr_core.errors import TrustError
 from sr_core.operators import make_operator
 from sr_core.raster import Encoding
-from sr_core.trust.faultbench import BenchTable, Limits, Measure, fit_limits, run_bench
+from sr_core.trust.faultbench import BenchTable, Limits, Measure, each, fit_limits, run_bench
 from sr_core.trust.faults import FAULTS, Delivered, Fault
 
 OPERATOR = make_operator("bicubic", 2)
@@ -48,7 +48,15 @@ def residual(given: Delivered) -> float:
 
 def bench(checks: dict[str, Measure], names: tuple[str, ...] = ("offset",), **changes: object) -> BenchTable:
     faults = [FAULT[name] for name in names]
-    return run_bench(CLEAN, checks, label="toy", faults=faults, floors={"residual": 1e-4} if "residual" in checks else None, **changes)
+    return run_bench(
+        CLEAN,
+        each(checks),
+        label="toy",
+        faults=faults,
+        rules={name: changes.pop(name) for name in ("exact",) if name in changes}
+        | ({"floors": {"residual": 1e-4}} if "residual" in checks else {}),
+        **changes,
+    )
 
 
 def test_the_threshold_is_the_conformal_rank_of_the_joint_score() -> None:
@@ -94,6 +102,27 @@ def test_values_that_are_no_numbers_always_fire_and_checks_that_did_not_run_neve
     assert limits.fired({"a": 2.0, "b": math.nan}) == {"b": math.inf}
 
 
+def test_beyond_a_ceiling_a_number_is_flagged_whatever_clean_outputs_do() -> None:
+    limits = fit_limits([{"a": float(n)} for n in range(20)], ceilings={"a": 17})
+    assert limits.fired({"a": 17.0}) == {} and limits.fired({"a": 18.0})
+    assert fit_limits([{"a": float(n)} for n in range(20)]).fired({"a": 18.0}) == {}, "the fitted threshold alone lets it pass"
+    assert fit_limits([{"a": None}] * 20, ceilings={"a": 17}).fired({"a": 18.0}), "a ceiling needs no clean figure"
+
+
+def test_the_interval_of_false_alarms_is_that_of_clopper_and_pearson() -> None:
+    table = bench({"brightness": brightness}).model_copy(update={"clean_units": 60, "flagged": ("one",) * 5})
+    assert table.false_alarm_interval == pytest.approx((0.0276, 0.1839), abs=1e-4)
+    none = table.model_copy(update={"flagged": ()})
+    assert none.false_alarm_interval == pytest.approx((0.0, 1 - 0.025 ** (1 / 60)))
+
+
+def test_a_bench_passes_if_all_starred_are_caught_and_few_clean_ones_flagged() -> None:
+    table = bench({"brightness": brightness}, ("gain",))
+    assert table.passed == (not table.missed() and table.false_alarms <= 0.1)
+    assert not table.model_copy(update={"false_alarms": 0.11}).passed
+    assert not table.model_copy(update={"rows": tuple(row.model_copy(update={"caught": 0.9}) for row in table.rows)}).passed
+
+
 def test_exact_limits_are_not_fitted() -> None:
     limits = fit_limits([{"count": 0.0, "a": float(n)} for n in range(20)], exact={"count": 0})
     assert limits.fired({"count": 0.0, "a": 5.0}) == {} and limits.fired({"count": 1.0, "a": 5.0}) == {"count": math.inf}
@@ -117,7 +146,7 @@ def test_each_fault_is_caught_by_the_check_that_looks_for_it() -> None:
 
 def test_the_detection_curve_gives_the_size_from_which_on_a_fault_is_caught() -> None:
     fault = dataclasses.replace(FAULT["offset"], sizes=(0.01, 0.1, 2, 4), caught_from=2)
-    table = run_bench(CLEAN, {"brightness": brightness}, label="toy", faults=[fault])
+    table = run_bench(CLEAN, each({"brightness": brightness}), label="toy", faults=[fault])
     assert table.caught_from("offset") == 2 and not table.missed()
     assert [row.must_be_caught for row in table.rows] == [False, False, True, True]
     shares = [row.caught for row in table.rows]
@@ -162,7 +191,7 @@ def test_units_that_can_take_a_fault_are_counted_alone() -> None:
     units = dict(CLEAN)
     for name in list(units)[:4]:
         units[name] = dataclasses.replace(units[name], cols=())
-    table = run_bench(units, {"brightness": brightness}, label="toy", faults=[FAULT["tile step"]])
+    table = run_bench(units, each({"brightness": brightness}), label="toy", faults=[FAULT["tile step"]])
     assert {row.units for row in table.rows} == {20}
 
 
@@ -176,7 +205,7 @@ def test_the_table_is_the_same_on_every_run_and_survives_its_file() -> None:
 
 def test_every_general_fault_goes_through_the_bench() -> None:
     few = dict(list(CLEAN.items())[:4])
-    table = run_bench(few, {"residual": residual}, label="toy")
+    table = run_bench(few, each({"residual": residual}), label="toy")
     done = {row.number for row in table.rows} | {n.number for n in table.not_planted}
     assert done == {fault.number for fault in FAULTS}
 
@@ -189,6 +218,7 @@ def test_every_general_fault_goes_through_the_bench() -> None:
         ([{"a": 1.0}], {"rate": 1.0}),
         ([{"a": 1.0}], {"exact": {"b": 1.0}}),
         ([{"a": 1.0}], {"floors": {"b": 1.0}}),
+        ([{"a": 1.0}], {"ceilings": {"b": 1.0}}),
     ],
 )
 def test_limits_from_nothing_or_for_other_checks_are_refused(clean: list[dict[str, float]], rules: dict[str, object]) -> None:
@@ -198,12 +228,12 @@ def test_limits_from_nothing_or_for_other_checks_are_refused(clean: list[dict[st
 
 def test_a_bench_of_two_units_or_no_check_is_refused() -> None:
     with pytest.raises(TrustError, match="at least 3 outputs"):
-        run_bench(dict(list(CLEAN.items())[:2]), {"brightness": brightness}, label="toy")
+        run_bench(dict(list(CLEAN.items())[:2]), each({"brightness": brightness}), label="toy")
     with pytest.raises(TrustError):
-        run_bench(CLEAN, {}, label="toy")
+        run_bench(CLEAN, each({}), label="toy")
 
 
 def test_a_fault_that_changes_nothing_is_caught_no_more_often_than_clean_outputs() -> None:
     nothing = Fault(99, "nothing", (1,), "", None, "written pixels", "nothing goes wrong", lambda given, size, rng: given)
-    table = run_bench(CLEAN, {"brightness": brightness, "contrast": contrast}, label="toy", faults=[nothing])
+    table = run_bench(CLEAN, each({"brightness": brightness, "contrast": contrast}), label="toy", faults=[nothing])
     assert table.rows[0].caught == table.false_alarms
