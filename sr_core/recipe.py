@@ -260,7 +260,7 @@ class Recipe(Record):
     operator: str = "bicubic"
     seed: Annotated[int, Field(ge=0)] = 1
     data_range: float | None = None
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False, exclude_if=lambda noise: not noise)] = 0.0
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     storage: Literal["float32", "float16"] = "float32"
     licence: str = ""
     credits: tuple[str, ...] = ()
@@ -344,7 +344,7 @@ class Recipe(Record):
         RecipeError
             If a name is unknown (the nearest known one is suggested) or the settings conflict.
         """
-        body = {"noise": self.noise} | self.model_dump()  # which leaves a noise of 0 out
+        body = self.model_dump()
         if "network.family" in overrides:
             body["network"] |= self.network.unchosen()
         if any(f"training.{limit}" in overrides for limit in ENDS):

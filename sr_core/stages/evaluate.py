@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from sr_core.stages.restore import Restored, Restorer
     from sr_core.trust.hallucination import Disagreement
 
-VERSION = 3
+VERSION = 4
 EVALUATION = "evaluation.json"
 PICTURES = "pictures"
 

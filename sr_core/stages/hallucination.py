@@ -57,6 +57,7 @@ class HallucinationMeter:
             self._absent[OCTAVES] = "the calibration knows no texture of real images"
         self._tried, self._textured = max(1, SELF_TESTS // windows), max(1, TEXTURE_WINDOWS // windows)
         self._every, self._taken = -(-windows // SELF_TESTS), 0
+        self._step = 0.0  # of the file, as the windows state it
 
     @property
     def limits(self) -> Limits | None:
@@ -69,6 +70,7 @@ class HallucinationMeter:
 
     def take(self, evidence: Evidence) -> None:
         """Take a window, or the whole image; what it holds of `spread` is what the guess is compared with."""
+        self._step = evidence.step
         self.take_guess(evidence)
         self._take_texture(evidence)
         if self._taken % self._every == 0:
@@ -83,9 +85,15 @@ class HallucinationMeter:
         )  # a constant band guesses nothing
         return {
             RATIO: max(ratio, key=_worth) if ratio else None,
-            LEAST_RATIO: max((-r for r in ratio), key=_worth) if ratio else None,
+            LEAST_RATIO: max((-r for r in ratio), key=_worth) if ratio and not self._flat else None,
             IMPLAUSIBLE: None if figures is None or figures.implausible == -math.inf else figures.implausible,
         }
+
+    @property
+    def _flat(self) -> bool:
+        """Whether bicubic is exact to the file's rounding one scale coarser: then there is no detail that a model could add or lose."""
+        error = self._self_test.result().bicubic_rms
+        return error is not None and error <= self._step
 
     def results(self) -> tuple[CheckResult, ...]:
         """Give the figures of all windows as checks."""
@@ -177,6 +185,8 @@ class HallucinationMeter:
         found = self._self_test.result()
         if found.gain_db is None:
             return skipped(SELF_TEST, found.absent, required=False)
+        if self._flat:
+            return skipped(SELF_TEST, "the image has no detail beyond its rounding, one scale coarser", required=False)
         return limit(
             SELF_TEST, found.gain_db, unit="dB", threshold=0.0, direction="at least", source="physical: plain bicubic", severity="warn",
             bicubic=0.0, required=False,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sr_core.report.content import RegionPictures
     from sr_core.trust.calibration import Calibration
 
-VERSION = 5
+VERSION = 6
 CARD = "card.md"
 REPORT = "report.html"
 DECISION = "decision.json"

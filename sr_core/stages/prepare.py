@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
     from sr_core.patches import ShardInfo
 
-VERSION = 3  # 2: holes are filled over 64 px only; 3: another order of the chunks in the file
+VERSION = 4  # 2: holes are filled over 64 px only; 3: another order of the chunks in the file; 4: noise, softer kernels
 StoredSplit = Literal["train", "val"]
 STORED: tuple[StoredSplit, ...] = ("train", "val")
 

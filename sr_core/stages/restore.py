@@ -142,6 +142,8 @@ class Restorer:
         """Take a calibration, if it holds for the model as it is run here, and the line of its heuristic, if that is the estimator."""
         self.calibration = self._calibration_of(calibration)
         self.heuristic = calibration.heuristic if calibration is not None and self.estimator == HEURISTIC else None
+        if self.calibration is not None and self.estimator == HEURISTIC and self.heuristic is None:
+            self.calibration, self.uncalibrated = None, "its calibration lacks the line of the heuristic"
 
     def _calibration_of(self, calibration: Calibration | None) -> Calibration | None:
         """Keep a calibration only if it holds for the model as it is run here."""

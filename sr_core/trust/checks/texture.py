@@ -83,9 +83,9 @@ class Checkerboard:
         """Measure max over the patterns p of |mean(fine p)| / mean |fine|."""
         inner = evidence.inner
         size = [float(np.mean(np.abs(fine[inner]), dtype=np.float64)) if inner.any() else 0.0 for fine in evidence.fine]
-        known = [band for band, mean in enumerate(size) if not mean <= _numeric(evidence)]
+        known = [band for band, mean in enumerate(size) if not mean <= max(_numeric(evidence), evidence.step / 2)]
         if not known:
-            return skipped(self.name, "the image has no fine texture", required=False)
+            return skipped(self.name, "the image has no fine texture beyond its rounding", required=False)
         values = [_pattern(evidence.fine[band], inner) / size[band] for band in known]
         plain = [_pattern(fine, inner) / float(np.maximum(np.mean(np.abs(fine[inner])), 1e-30)) for fine in evidence.fine_bicubic[known]]
         chance = PATTERN_CHANCE * math.sqrt(math.pi / 2 / np.count_nonzero(inner))

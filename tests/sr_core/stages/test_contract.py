@@ -27,16 +27,16 @@ def integer_scene() -> np.ndarray:
 
 def test_versions() -> None:
     stages = {s.__name__.rsplit(".", 1)[1]: s.VERSION for s in (ingest, prepare, train, calibrate, evaluate, package)}
-    assert stages == {"ingest": 1, "prepare": 3, "train": 2, "calibrate": 2, "evaluate": 3, "package": 5}
+    assert stages == {"ingest": 1, "prepare": 4, "train": 2, "calibrate": 3, "evaluate": 4, "package": 6}
 
 
-def test_ingest_1_and_prepare_3(tmp_path: Path) -> None:
+def test_ingest_1_and_prepare_4(tmp_path: Path) -> None:
     np.save(tmp_path / "scene.npy", integer_scene())
     domain, workspace = ToyDomain(), Workspace(tmp_path / "workspace")
     settings = {"recipe": domain.recipe(), "workspace": workspace, "log": Silent()}
     manifest = ingest.ingest(domain, [tmp_path / "scene.npy"], **settings)
     store = prepare.prepare(domain, manifest, **settings)
-    assert (manifest.hash[:16], store.hash[:16]) == ("0e5b10acede4b69f", "818df678bc863d5a")
+    assert (manifest.hash[:16], store.hash[:16]) == ("0e5b10acede4b69f", "f483c282fb62ccbf")
 
 
 def test_train_1(run: Run) -> None:
@@ -48,13 +48,13 @@ def test_train_1(run: Run) -> None:
     assert curve["train/rate", 6] == pytest.approx(2.8e-05)
 
 
-def test_calibrate_2(run: Run) -> None:
+def test_calibrate_3(run: Run) -> None:
     calibration = json.loads((run.calibrated.path / "calibration.json").read_text())
     assert (calibration["floor"], calibration["k"], calibration["rule"]) == (0.002, 3, "maximum")
     assert calibration["multiplier"] == pytest.approx(2.371, rel=0.03)
 
 
-def test_evaluate_3(run: Run) -> None:
+def test_evaluate_4(run: Run) -> None:
     evaluation = load_evaluation(run.evaluation)
     psnr = {m: evaluation.mean_psnr_db(m) for m in evaluation.methods()}
     assert psnr["bicubic"] == pytest.approx(41.27246, abs=1e-3)

@@ -133,5 +133,5 @@ def test_a_laplace_head_is_no_magnitude_head(run: Run) -> None:
     light = stored(run.calibrated)
     assert light.mismatch(
         weights=light.weights, operator=light.operator, projection=light.settings.projection, precision=light.settings.precision,
-        estimator="Laplace head",
+        estimator="Laplace head", normalisation=light.settings.normalisation,
     ) == "it was calibrated with another estimate of spread"  # fmt: skip

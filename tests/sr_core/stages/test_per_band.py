@@ -53,7 +53,7 @@ def test_a_whole_upscale_passes_its_checks(run: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "lr.npy", texture(80, 90, seed=3))
     done = upscale_path(ToyDomain(), tmp_path / "lr.npy", Restorer(run.calibrated.path), tmp_path / "sr.npz", log=Silent())
     residuals = [check for check in done.verdict.checks if "residual" in check.name and check.threshold is not None]
-    assert len(residuals) == 2 and all(check.value <= check.threshold for check in residuals)
+    assert len(residuals) == 3 and all(check.value <= check.threshold for check in residuals)
 
 
 def test_other_bands_are_refused_before_anything_is_written(run: Run, tmp_path: Path) -> None:
