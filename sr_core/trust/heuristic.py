@@ -7,14 +7,17 @@ a pixel enters, so a window equals the whole image.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from sr_core.errors import ShapeError, TrustError
-from sr_core.operators import Operator, make_operator
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Record
+
+if TYPE_CHECKING:
+    from sr_core.operators import Operator
 
 SIGMA = 1.0  # HR pixels, of the Gaussian mean of energies
 TRUNCATE = 3.0  # standard deviations
@@ -84,6 +87,8 @@ def features(z: Float32Array, y: Float32Array, operator: Operator) -> list[Float
     import torch
 
     image = torch.from_numpy(np.ascontiguousarray(z))
+    from sr_core.operators import make_operator
+
     plain = make_operator("bicubic", operator.scale[0]).upscale(torch.from_numpy(np.ascontiguousarray(y))).numpy()
     found = [_energy(*_differences(plain)), _energy(z - plain), _deviation(plain)]
     if operator.invertible:
@@ -95,6 +100,8 @@ def reach(operator: Operator) -> int:
     """Give the LR pixels of measurement and delivered image around a window that its features depend on, where there are windows."""
     scale = operator.scale[0]
     near = max(BOX // 2, math.ceil(SIGMA * TRUNCATE) + 1)  # HR pixels; the gradient takes one more
+    from sr_core.operators import make_operator
+
     plain = make_operator("bicubic", scale).support  # the interpolation is the reduction's transpose
     inverse = scale * operator.pinv_halo(TOLERANCE) + operator.support if operator.invertible else 0
     return -(-(near + max(plain, inverse)) // scale)

@@ -15,17 +15,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sr_core.errors import TrustError
-from sr_core.operators import Operator, make_operator
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Record
 from sr_core.trust.limits import RATE
 from sr_core.trust.verdict import CheckResult, limit, skipped
+
+if TYPE_CHECKING:
+    from sr_core.operators import Operator
 
 NAME = "kernel blur"
 Array = NDArray[np.float64]
@@ -169,6 +172,8 @@ def kernel_bank(operator: Operator) -> dict[float, Operator]:
     if own is None:
         return {}
     scale = operator.scale[0]
+    from sr_core.operators import make_operator
+
     others = {blur * scale: make_operator("gaussian", scale, sigma=blur * scale) for blur in BLURS}
     return {own: operator} | {blur: other for blur, other in others.items() if abs(blur - own) > NEAR * scale}
 

@@ -15,7 +15,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from sr_core.metrics.resolution import hann, spectrum
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Record
 from sr_core.trust import histogram
@@ -171,6 +170,8 @@ class Gatherer:
     def _see_power(self, band: npt.NDArray[np.float64]) -> None:
         height, width = band.shape
         frequency = 2 * np.maximum(np.abs(np.fft.fftfreq(height))[:, None], np.abs(np.fft.fftfreq(width))[None, :])
+        from sr_core.metrics.resolution import hann, spectrum
+
         power = np.abs(spectrum(band[None])[0]) ** 2 / float(np.sum(hann(height) ** 2) * np.sum(hann(width) ** 2))
         ring = np.digitize(frequency, RINGS, right=True) - 1
         used = (ring >= 0) & (ring < len(RINGS) - 1)

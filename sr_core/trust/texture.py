@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sr_core.errors import ShapeError, TrustError
-from sr_core.metrics.resolution import LEAST_RATIO, hann, spectrum
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.records import Record
 from sr_core.trust.hallucination import checked_mask, spread_evenly
@@ -25,6 +24,7 @@ LR_RING = 1
 SIDE = 128  # HR px of a window
 SMALLEST_LR_SIDE = 16  # LR px of a window: ring 1 then holds frequencies 3 and 4
 LEAST_WINDOWS = 8
+LEAST_ENERGY = 1e-12  # ratio of energies: an image without any detail is far from what is expected, not infinitely far
 LEAST_SD = 0.01  # of a log power: nothing is foretold to better than 1 %
 WARN_SD = 2.0
 
@@ -91,6 +91,8 @@ def octave_power(image: npt.NDArray[np.floating]) -> Float64Array:
         raise ShapeError(f"an image of shape {image.shape}", "(C, H, W) of at least 16 x 16 px", "Give a larger image.")
     height, width = image.shape[1:]
     frequency = 2 * np.maximum(np.abs(np.fft.fftfreq(height))[:, None], np.abs(np.fft.fftfreq(width))[None, :])
+    from sr_core.metrics.resolution import hann, spectrum
+
     power = np.abs(spectrum(image.astype(np.float64))) ** 2
     scale = height * width * float(np.sum(hann(height) ** 2) * np.sum(hann(width) ** 2))
     rings = [power[:, (frequency > 2.0 ** -(k + 1)) & (frequency <= 2.0**-k)].sum(axis=1) for k in range(RINGS)]
@@ -181,7 +183,7 @@ class OctaveMeter:
             with np.errstate(divide="ignore"):
                 seen = np.clip(np.log(octave_power(small)[:, LR_RING]), fit.lowest, fit.highest)
                 ratio = np.log(octave_power(large)) - (slope * seen[:, None] + intercept)
-            self._sum = self._sum + np.maximum(ratio, math.log(LEAST_RATIO))
+            self._sum = self._sum + np.maximum(ratio, math.log(LEAST_ENERGY))
             self.windows += 1
 
     def excess(self) -> OctaveExcess:

@@ -28,7 +28,7 @@ from sr_core.records import BundleRef
 from sr_core.trust.beside import read_verdict
 from sr_core.trust.claim import withdraw
 from sr_core.trust.limits import fit_limits
-from sr_core.trust.reference import Reference
+from sr_core.trust.reference import LearnedLimits, Reference
 from sr_core.trust.verdict import CheckResult, judge
 
 UNITS = {"satellite": "reflectance", "medical": "HU", "face": "grey level", "photo": "grey level"}
@@ -116,7 +116,11 @@ def test_the_chain_from_the_verdict_to_the_training_data(domain: str, sr: Sr, ma
     judged = [check for check in verdict.checks if check.threshold is not None and check.value is not None]
     assert len(judged) >= 4
     for check in judged:
-        (line,) = [line for line in text.splitlines() if " (from: " in line and line[len("  passed   ") :].startswith(f"{check.name} ")]
+        (line,) = [
+            line
+            for line in text.splitlines()
+            if " (from: " in line and line[len("  passed   ") :].startswith(f"{check.name} {check.value:.4g}")
+        ]
         assert f"limit {check.direction} {check.threshold:.4g}" in line and f"(from: {check.threshold_source})" in line
         assert line.split()[0] == {"pass": "passed", "warn": "warned", "fail": "failed"}[check.outcome]
     for said in (
@@ -328,7 +332,8 @@ def test_a_model_says_its_verdicts_its_coverage_and_where_learned_limits_come_fr
     assert f"  verdicts      {len(statuses)} {statuses[0]}\n" in text
     assert f"  interval      held {min(covered):.0%} to {max(covered):.0%} of the pixels of each region\n" in text
     assert "limits from" not in text
-    limits = fit_limits([{"texture": 1 + 0.01 * i, "shift": 0.1} for i in range(20)])
+    fitted = fit_limits([{"texture": 1 + 0.01 * i, "shift": 0.1} for i in range(20)])
+    limits = LearnedLimits(**dict(fitted), pixels=4096, windows=1, quantised=True)
     reference = Reference(images=24, groups=20, limits=limits)
     edit(bundle / "calibration.json", reference=json.loads(reference.model_dump_json()))
     text = sr("explain", bundle).stdout
