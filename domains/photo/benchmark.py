@@ -89,9 +89,9 @@ def pictures_below(paths: Sequence[Path]) -> list[Path]:
         If a path does not exist, or there is none.
     """
     from domains.common.files import candidates
-    from domains.common.picture_files import SUFFIXES
+    from domains.common.picture_files import READ_SUFFIXES
 
-    found = [candidate.path for candidate in candidates(paths, SUFFIXES)]
+    found = [candidate.path for candidate in candidates(paths, READ_SUFFIXES)]
     if not found:
         raise InputError(f"{paths[0] if paths else 'no path'} without pictures", "pictures to fit on", "Give another folder.")
     return found
@@ -161,8 +161,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    from domains.common.picture_files import SUFFIXES
+    from domains.common.picture_files import READ_SUFFIXES
 
     if not folder.is_dir():
         return []
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file() and not file.name.startswith("."))
+    return sorted(
+        file for file in folder.iterdir() if file.suffix.lower() in READ_SUFFIXES and file.is_file() and not file.name.startswith(".")
+    )
