@@ -24,7 +24,7 @@ class Delivered:
     deviations: tuple[float, ...] | None
 
 
-def output_name(source: Source, scale: int, domain: str = "") -> str:
+def output_name(source: Source, scale: int, domain: str = "satellite") -> str:
     """Give the file name (for a series: folder name) of an upscaled image: `scene.tif` at x2 becomes `scene_x2.tif`."""
     stem, suffix = stem_and_suffix(source, domain)
     return f"{stem}_x{scale}{suffix}"

@@ -44,12 +44,11 @@ def _named(domain: Domain, scale: int, purpose: Purpose) -> str:
 
 def run_tags(recipe: Recipe, manifest: ManifestRef) -> Mapping[str, Setting]:
     """Give the parameters of a run: every setting by its dotted name, and what identifies the data."""
-    body = recipe.model_dump()
     values: dict[str, Setting] = {"manifest": manifest.hash, "recipe": recipe.digest(), "software": __version__}
     for name in setting_names():
-        value: object = body
+        value: object = recipe
         for part in name.split("."):
-            value = value[part] if isinstance(value, dict) else None
+            value = getattr(value, part, None)  # a dump would leave some defaults out
         values[name] = value if isinstance(value, str | int | float | bool) else str(value)
     return values
 

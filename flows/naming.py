@@ -22,8 +22,9 @@ FIELDS: Mapping[str, str] = {
     "hash": "eight digits of the input's content",
 }
 WRITTEN_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")  # formats that are written as they were read
-READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".jp2", ".safe", ".vrt")
-OTHERWISE = {"medical": ".dcm"}  # what is written where the input's ending says nothing; .tif elsewhere
+READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".jp2", ".safe", ".vrt", ".gif", ".pgm", ".ppm", ".pnm", ".avif")
+# What is written where the input's ending says nothing; a domain that another package brings writes what it reads.
+OTHERWISE = {"satellite": ".tif", "medical": ".dcm", "face": ".png", "photo": ".png"}
 COPY = "{parent}/{stem}_x{scale}{suffix}"
 
 
@@ -45,8 +46,10 @@ def stem_and_suffix(source: Source, domain: str) -> tuple[str, str]:
     path = source.path
     if is_series(source):
         return path.name, ""
+    if domain not in OTHERWISE:
+        return path.stem, path.suffix
     stem = path.stem if path.suffix.lower() in READ_SUFFIXES else path.name
-    return stem, path.suffix if path.suffix.lower() in WRITTEN_SUFFIXES else OTHERWISE.get(domain, ".tif")
+    return stem, path.suffix if path.suffix.lower() in WRITTEN_SUFFIXES else OTHERWISE[domain]
 
 
 def fields_in(pattern: str) -> frozenset[str]:

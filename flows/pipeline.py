@@ -302,3 +302,8 @@ sr_photo = _named("photo", "photographs")
 FLOWS: Mapping[str, Flow[..., FlowResult]] = {
     "satellite": sr_satellite, "medical": sr_medical, "face": sr_face, "photo": sr_photo,
 }  # fmt: skip
+
+
+def flow_of(domain: str) -> Flow[..., FlowResult]:
+    """Give the flow of a domain; one that another package brings has no instance with a name of its own here."""
+    return FLOWS[domain] if domain in FLOWS else _named(domain, f"{domain} images")

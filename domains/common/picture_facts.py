@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
-from domains.common.picture_files import FORMATS
+from domains.common.picture_files import FORMATS, READ_ONLY
 from sr_core.errors import InputError
 from sr_core.records import Fact, Source
 
@@ -27,7 +27,7 @@ def facts(source: Source) -> Sequence[Fact]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(source.path, formats=FORMATS) as image:
+            with Image.open(source.path, formats=(*FORMATS, *READ_ONLY)) as image:
                 return tuple(_facts(image, source))
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ... on damaged files
         raise InputError(f"{source.path.name} cannot be opened ({error})", "a whole, undamaged picture", "Get the file again.") from error
@@ -54,7 +54,7 @@ def jpeg_quality(tables: dict[int, Sequence[int]] | None) -> float | None:
 
 
 def _lossy(image: Image.Image, source: Source) -> bool:
-    if image.format in ("JPEG", "MPO"):
+    if image.format in ("JPEG", "MPO", "AVIF"):
         return True
     if image.format == "WEBP":
         with source.path.open("rb") as stream:

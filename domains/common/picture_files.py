@@ -1,4 +1,4 @@
-"""Pictures (PNG, JPEG, WebP, TIFF, BMP) in memory: reading with bounds, writing in the same format with their metadata."""
+"""Pictures (PNG, JPEG, WebP, TIFF, BMP; GIF, PNM, AVIF to read) in memory: bounded reading, writing in the same format with metadata."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ Pixels = npt.NDArray[Any]  # uint8 or uint16
 PIXEL_LIMIT = 64_000_000  # a picture is held whole; below Pillow's own 89 million
 BYTE_LIMIT = 1 << 30
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+READ_ONLY = ("GIF", "PPM", "AVIF")  # read, and written as PNG: palettes, no metadata, or loss that cannot be told beforehand
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+READ_SUFFIXES = (*SUFFIXES, ".gif", ".pgm", ".ppm", ".pnm", ".avif")
+KINDS = "PNG, JPEG, WebP, TIFF, BMP, GIF, PGM, PPM or AVIF"
 JPEG_QUALITY = 95
 TIFF_XMP = 700
 _NO_ALPHA = ("JPEG", "BMP")
@@ -46,7 +49,7 @@ class Picture:
     ----------
     pixels : uint8 or uint16 (C, H, W); C = 1 for mode "L", 3 for "RGB".
     mode : "L" (grey) or "RGB".
-    format : "PNG", "JPEG", "WEBP", "TIFF" or "BMP".
+    format : in which it is written: that of the file, "PNG", "JPEG", "WEBP", "TIFF" or "BMP"; "PNG" for those that are only read.
     exif : EXIF block without orientation, or None.
     icc : ICC profile, or None.
     alpha : (H, W) of the pixels' type, 0 = transparent; or None.
@@ -81,7 +84,7 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged metadata is left out, not announced
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            image = Image.open(io.BytesIO(data), formats=(*FORMATS, *READ_ONLY))
             _check_header(path, image, limit)
             image.load()
             exif = image.getexif()
@@ -91,7 +94,7 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(f"{path.name}: more pixels than can be safe", f"at most {limit} pixels", "Give a smaller picture.") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path.name} is no picture", "PNG, JPEG, WebP, TIFF or BMP", "Leave it out or convert it.") from error
+        raise InputError(f"{path.name} is no picture", KINDS, "Leave it out or convert it.") from error
     except InputError:
         raise
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, ... on damaged files
@@ -103,7 +106,7 @@ def read_picture(path: Path, limit: int = PIXEL_LIMIT) -> Picture:
     return Picture(
         pixels=upright[:colours],
         mode="RGB" if colours == 3 else "L",
-        format="JPEG" if image.format == "MPO" else str(image.format),
+        format="JPEG" if image.format == "MPO" else "PNG" if image.format in READ_ONLY else str(image.format),
         exif=block,
         icc=icc if isinstance(icc, bytes) and icc else None,
         alpha=alpha,
@@ -171,7 +174,7 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path} ({error.strerror})", "a picture file that can be read", "Check the path.") from error
     if not data:
-        raise InputError(f"{path.name} is empty", "PNG, JPEG, WebP, TIFF or BMP", "Get the file again.")
+        raise InputError(f"{path.name} is empty", KINDS, "Get the file again.")
     return data
 
 
@@ -182,7 +185,8 @@ def _check_header(path: Path, image: Image.Image, limit: int) -> None:
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1 and image.format != "MPO":
         raise InputError(f"{path.name} has {frames} frames", "a single picture", "Extract the frame that you want.")
-    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
+    wide_grey = image.mode == "I" and image.format == "PPM"  # PGM of 16 bits
+    if not wide_grey and image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16", "I;16B", "I;16L"):
         raise InputError(f"{path.name} has colour model {image.mode}", "grey or RGB, 8 or 16 bits", _REMEDY)
     bits = _tiff_bits(image)
     if bits > 8 and not image.mode.startswith("I;16"):
@@ -213,7 +217,7 @@ def _colour16(data: bytes) -> npt.NDArray[np.generic]:
 
 
 def _pixels(path: Path, image: Image.Image) -> npt.NDArray[np.generic]:
-    if image.mode.startswith("I;16"):
+    if image.mode.startswith("I"):
         return np.asarray(image).astype(np.uint16)[None]
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")

@@ -21,6 +21,7 @@ from domains.common.files import candidates
 from domains.common.picture_files import (
     FORMATS,
     PIXEL_LIMIT,
+    READ_SUFFIXES,
     SUFFIXES,
     Picture,
     Pixels,
@@ -33,7 +34,7 @@ from domains.common.png import encode_png16
 from sr_core.canvas import HALF_WIDTH, STORED, Canvas, Layout, by_rows, encoded_rows
 from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
-from sr_core.errors import DeliveryError, InputError, ShapeError, SRError
+from sr_core.errors import DeliveryError, InputError, OutputError, ShapeError, SRError
 from sr_core.raster import BoolArray, Encoding, Float32Array, OutputFile, Raster, StoredRaster, Window, cache_blocks
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
@@ -78,7 +79,7 @@ def discover_pictures(
     sources: list[Source] = []
     refusals: list[Refusal] = []
     seen: dict[str, Path] = {}
-    found = candidates(paths, SUFFIXES)
+    found = candidates(paths, READ_SUFFIXES)
     for done, candidate in enumerate(found, 1):
         path = candidate.path
         try:
@@ -189,6 +190,9 @@ class PictureWriter:
         channels, height, width = original.pixels.shape
         self.shape = (channels, height * plan.scale, width * plan.scale)
         self.encoding = Encoding.of(str(original.pixels.dtype))
+        if plan.target.suffix.lower() in READ_SUFFIXES and plan.target.suffix.lower() not in SUFFIXES:
+            given, known = f"a target that ends in {plan.target.suffix}", ", ".join(SUFFIXES)
+            raise OutputError(given, f"one of {known}: others are only read", "Choose a name that ends in .png.")
         target_format = SUFFIXES.get(plan.target.suffix.lower(), original.format)
         alpha = None if original.alpha is None else _upscaled_alpha(original.alpha, plan.scale, self.encoding)
         # Its pixels lie in the canvas; one of them stays, as a copy that does not keep the others.

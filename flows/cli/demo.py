@@ -105,9 +105,9 @@ def _must_exist(path: Path) -> None:
 
 
 def _flow(domain: str, request: Request) -> FlowResult:
-    from flows.pipeline import FLOWS
+    from flows.pipeline import flow_of
 
-    return FLOWS[domain](
+    return flow_of(domain)(
         paths=None if request.paths is None else list(request.paths),
         workspace=request.workspace,
         scale=request.scale,
@@ -115,4 +115,6 @@ def _flow(domain: str, request: Request) -> FlowResult:
         approved_by=request.approved_by,
         overrides=dict(request.overrides),
         upscale=request.upscale,
+        parent=request.parent,
+        general=list(request.general),
     )

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows import environment
-from flows.cli import data, demo, doctor, explain, images, models, patches, report, serve, trust, workspace
+from flows.cli import benchmark, data, demo, doctor, explain, images, models, patches, report, serve, trust, workspace
 from flows.cli.recipe_help import RecipeHelp
 from sr_core.errors import InputError, Interrupted, SRError
 
@@ -93,6 +93,7 @@ app.command("prepare", rich_help_panel=STAGE_PANEL)(data.prepare)
 app.command("train", cls=RecipeHelp, rich_help_panel=STAGE_PANEL)(data.train)
 app.command("evaluate", rich_help_panel=STAGE_PANEL)(data.evaluate)
 app.command("upscale", rich_help_panel=STAGE_PANEL)(images.upscale)
+app.command("benchmark", rich_help_panel=STAGE_PANEL)(benchmark.benchmark)
 app.add_typer(patches.app, name="patches", rich_help_panel=STAGE_PANEL)
 app.add_typer(models.app, name="models", rich_help_panel=KEEP_PANEL)
 app.command("explain", rich_help_panel=KEEP_PANEL)(explain.explain)

@@ -29,7 +29,7 @@ GAP, SCALE = 16, 2
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
-@pytest.fixture(scope="module", params=INSTALLED, ids=lambda value: value.split(".")[1])
+@pytest.fixture(scope="module", params=INSTALLED, ids=lambda value: value.partition(":")[0].split(".")[-2])
 def domain(request: pytest.FixtureRequest) -> Domain:
     module, _, name = request.param.partition(":")
     loaded: Domain = getattr(importlib.import_module(module), name)
@@ -94,7 +94,7 @@ def test_names(domain: Domain) -> None:
     assert bool(domain.sensitivity.approver) == domain.sensitivity.needs_approval
 
 
-@pytest.mark.parametrize("value", INSTALLED)
+@pytest.mark.parametrize("value", INSTALLED, ids=lambda value: value.partition(":")[0].split(".")[-2])
 def test_import_is_light(value: str) -> None:
     module = value.partition(":")[0]
     code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from flows.cli import models
 from flows.cli.main import app
-from flows.evidence import hold_back, version_tags
+from flows.evidence import hold_back, run_tags, version_tags
 from flows.registry import Registry
-from sr_core.records import BundleRef, EvaluationRef
+from sr_core.recipe import Recipe, setting_names
+from sr_core.records import BundleRef, EvaluationRef, ManifestRef
 from sr_core.stages.evaluate import load_evaluation
 from sr_core.stages.gate import Decision
 
@@ -76,3 +77,10 @@ def test_the_worst_check_is_named_with_its_limit_and_where_that_came_from(tmp_pa
     assert (tags["verdict"], tags["verdict_sentence"]) == ("fail", "All 3 test regions failed.")
     assert tags["worst_check"] == "residual rms: fail, 9 1, limit at most 1 1 (from: physical)"
     assert (tags["claim_groups"], tags["claim_groups_needed"], tags["group_kind"]) == ("2", "22", "block of one scene")
+
+
+def test_a_run_names_every_setting_also_those_that_a_record_leaves_out() -> None:
+    recipe = Recipe(domain="toy").with_overrides({"training.steps": 7})
+    tags = run_tags(recipe, ManifestRef(path=Path(), hash="0" * 64))
+    assert set(setting_names()) <= set(tags)
+    assert (tags["noise"], tags["training.steps"], tags["scale"], tags["data_range"]) == (0.0, 7, 2, "None")

@@ -78,3 +78,10 @@ def test_many_images_need_a_folder_or_fields(tmp_path: Path) -> None:
     assert targets(two, [], "o.v2") == ["o.v2/a_x2.tif", "o.v2/b_x2.tif"]
     with pytest.raises(OutputError, match=r"a\.tif and .*b\.tif would both go to o2\.tif"):
         targets(two, [], "o{scale}.tif")
+
+
+def test_a_domain_of_another_package_writes_what_it_reads(tmp_path: Path) -> None:
+    one = source(tmp_path / "in" / "alps.npy")
+    assert targets([one], [tmp_path / "in"], "{stem}_x{scale}{suffix}", "heights") == ["alps_x2.npy"]
+    picture = source(tmp_path / "in" / "old.pgm")
+    assert targets([picture], [tmp_path / "in"], "{stem}_x{scale}{suffix}", "photo") == ["old_x2.png"]

@@ -33,6 +33,28 @@ def test_every_flow_has_its_own_name_and_function() -> None:
         assert getattr(pipeline, f"sr_{domain}") is flow
 
 
+def test_a_domain_of_another_package_has_a_flow() -> None:
+    assert pipeline.flow_of("photo") is pipeline.sr_photo
+    made = pipeline.flow_of("heights")
+    assert made.name == "sr-heights" and made.fn.__name__ == "sr_heights"
+
+
+def test_the_command_hands_on_every_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.cli import demo
+    from flows.result import Request
+
+    taken: dict[str, object] = {}
+    monkeypatch.setattr(pipeline, "flow_of", lambda domain: lambda **given: taken.update(given))
+    request = Request(
+        paths=("a",), workspace="w", scale=3, steps=4, approved_by="A", overrides={"seed": 5}, upscale=False, parent="p", general=("g",)
+    )
+    demo._flow("photo", request)
+    assert taken == {
+        "paths": ["a"], "workspace": "w", "scale": 3, "steps": 4, "approved_by": "A", "overrides": {"seed": 5}, "upscale": False,
+        "parent": "p", "general": ["g"],
+    }  # fmt: skip
+
+
 def test_the_form_shows_typed_parameters_with_their_meaning() -> None:
     schema = pipeline.sr_satellite.parameters.model_dump()["properties"]
     assert list(schema) == ["paths", "workspace", "scale", "steps", "approved_by", "overrides", "upscale", "parent", "general"]

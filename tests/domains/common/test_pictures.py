@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from domains.common.pictures import Picture, PictureScene, PictureWriter, picture_source, read_picture, write_picture
+from domains.common.picture_facts import facts
+from domains.common.pictures import Picture, PictureScene, PictureWriter, discover_pictures, picture_source, read_picture, write_picture
 from domains.common.png import encode_png16
 from sr_core.domain import OutputPlan
 from sr_core.errors import InputError, OutputError, ShapeError
+from sr_core.log import Silent
 from sr_core.raster import Window
 from sr_core.records import Group
 from sr_core.trust.claim import no_claim
@@ -283,3 +285,28 @@ def test_16_bits_do_not_go_into_jpeg(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_bytes(encode_png16(np.full((1, 40, 40), 777, np.uint16)))
     with pytest.raises(OutputError, match="16-bit"):
         PictureWriter(source(tmp_path / "p.png"), plan(tmp_path / "o.jpg"))
+
+
+@pytest.mark.parametrize(("name", "mode"), [("g.gif", "P"), ("g.pgm", "L"), ("g.ppm", "RGB"), ("g.avif", "RGB"), ("wide.pgm", "I;16")])
+def test_formats_that_are_only_read_come_out_as_png(tmp_path: Path, name: str, mode: str, verdict: Verdict) -> None:
+    """The expected pixels are Pillow's own."""
+    wide = np.add.outer(np.arange(80), np.arange(70)).astype(np.uint16) * 400
+    image = Image.fromarray(wide) if mode == "I;16" else Image.fromarray(SMOOTH).convert(mode)
+    image.save(tmp_path / name)
+    picture = read_picture(tmp_path / name)
+    expected = wide if mode == "I;16" else np.asarray(image.convert("RGB") if mode == "P" else Image.open(tmp_path / name))
+    assert picture.format == "PNG" and picture.pixels.dtype == expected.dtype
+    np.testing.assert_array_equal(np.moveaxis(picture.pixels, 0, -1).squeeze(), expected)
+    sources, refusals = discover_pictures([tmp_path], lambda _, digest: Group(kind="picture", id=digest[:8]), Silent(), 16)
+    assert [s.path.name for s in sources] == [name] and not refusals and facts(sources[0])
+    with PictureScene(sources[0]) as scene:
+        assert scene.read(Window(0, 0, 80, 70)).mask.all()
+    with pytest.raises(OutputError, match="are only read"):
+        PictureWriter(sources[0], plan(tmp_path / f"out{Path(name).suffix}"))
+
+
+def test_an_animation_is_refused(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(RGB, 7 * i, axis=0)).convert("P") for i in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="has 3 frames; expected a single picture"):
+        read_picture(tmp_path / "a.gif")
