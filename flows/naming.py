@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ FIELDS: Mapping[str, str] = {
     "hash": "eight digits of the input's content",
 }
 WRITTEN_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")  # formats that are written as they were read
-READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".jp2", ".safe", ".vrt")
+READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".jp2", ".j2k", ".safe", ".vrt", ".nc", ".nc4", ".h5", ".hdf5", ".he5", ".txt")
 OTHERWISE = {"medical": ".dcm"}  # what is written where the input's ending says nothing; .tif elsewhere
 COPY = "{parent}/{stem}_x{scale}{suffix}"
 
@@ -37,15 +38,20 @@ class Place:
 
 def is_series(source: Source) -> bool:
     """Say whether an input is a folder of files that comes out as a folder."""
-    return source.path.is_dir() and source.path.suffix != ".SAFE"
+    return source.path.is_dir() and source.path.suffix != ".SAFE" and not source.part
 
 
 def stem_and_suffix(source: Source, domain: str) -> tuple[str, str]:
-    """Give the name without ending, and the ending of what is written: `a.jp2` gives "a" and ".tif", a series its name and ""."""
+    """Give the name without ending, and the ending of what is written: `a.jp2` gives "a" and ".tif", a series its name and "".
+
+    Where an input holds several images, the name of the image follows: `a.SAFE` gives "a-10m" and "a-20m".
+    """
     path = source.path
     if is_series(source):
         return path.name, ""
     stem = path.stem if path.suffix.lower() in READ_SUFFIXES else path.name
+    if source.part:
+        stem = f"{stem}-{re.sub(r'[^A-Za-z0-9_.]+', '-', source.part)}"
     return stem, path.suffix if path.suffix.lower() in WRITTEN_SUFFIXES else OTHERWISE.get(domain, ".tif")
 
 
