@@ -19,6 +19,7 @@ from domains.satellite.header import Header, gdal_settings, quiet, read_header
 from domains.satellite.opening import SUFFIXES, TIFF, is_placed
 from domains.satellite.places import name_places
 from domains.satellite.products import METADATA_SUFFIXES, Job, image_files, image_parts, is_product, jobs, open_image, open_source
+from domains.satellite.stack import ACQUIRED
 from sr_core.errors import InputError, ShapeError, SRError
 from sr_core.log import Log
 from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Transform, Window, windows
@@ -27,7 +28,7 @@ from sr_core.workspace import file_sha256
 
 NOT_READ = (".img", ".ntf")  # imagery of formats that nobody has asked for
 THREADS = min(4, os.cpu_count() or 1)  # files that are looked at at the same time
-DATES = ("DATE_ACQUIRED", "ACQUISITION_DATE", "ACQUISITIONDATETIME", "SENSING_TIME", "time_coverage_start")
+DATES = (ACQUIRED, "ACQUISITIONDATETIME", "DATE_ACQUIRED", "SENSING_TIME", "TIME_COVERAGE_START")
 SMALLEST_SIDE = 66  # HR px: one training patch of 33 LR px at the smallest scale
 PASS_SIDE = 1024  # px of a window in the first pass over all pixels
 PLACE = "place"
@@ -219,7 +220,8 @@ def examine(path: Path, smallest_side: int = SMALLEST_SIDE, part: str = "") -> t
             least = f"at least {smallest_side} x {smallest_side}, one training patch"
             raise InputError(f"{name} has {header.width} x {header.height} pixels", least, "Give a larger scene.")
         share = _usable_share(dataset, header, name)
-        acquired = next((text for key, text in dataset.tags().items() if key.upper() in DATES and text), None)
+        tags = {key.upper(): text for key, text in dataset.tags().items()}
+        acquired = next((tags[name] for name in DATES if tags.get(name)), None)
     finally:
         with quiet():
             dataset.close()

@@ -16,6 +16,7 @@ from domains.satellite.header import check_bounds, gdal_settings, quiet
 from domains.satellite.opening import open_file
 from sr_core.errors import InputError
 
+ACQUIRED = "ACQUISITION_DATE"  # tag with the date and time of the measurement
 TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32", "float32": "Float32",
     "float64": "Float64",
@@ -94,7 +95,8 @@ def open_stack(stack: Stack) -> Any:
         _add(root, "SRS", crs)
     if (a, b, c, d, e, f) != (1.0, 0.0, 0.0, 0.0, 1.0, 0.0):
         _add(root, "GeoTransform", ", ".join(repr(float(v)) for v in (c, a, b, f, d, e)))
-    for domain, tags in (("", stack.tags), ("IMAGE_STRUCTURE", _compression(structure))):
+    said = {**stack.tags, **({ACQUIRED: stack.acquired} if stack.acquired else {})}
+    for domain, tags in (("", said), ("IMAGE_STRUCTURE", _compression(structure))):
         body = ElementTree.SubElement(root, "Metadata", {"domain": domain} if domain else {})
         for key, value in tags.items():
             ElementTree.SubElement(body, "MDI", key=key).text = value

@@ -12,10 +12,12 @@ from affine import Affine
 from made_scenes import HOLE, write_tiff
 from rasterio.enums import ColorInterp
 
+from domains.satellite.domain import DOMAIN
 from domains.satellite.read import GeoScene, discover, is_scene
 from sr_core.errors import InputError, ShapeError
 from sr_core.log import Silent
 from sr_core.raster import Window
+from sr_core.records import SPLITS
 
 NORTH_UP = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5200000.0)
 
@@ -138,7 +140,7 @@ def test_a_placed_raster_says_that_it_is_a_scene(tmp_path: Path) -> None:
     assert is_scene(write_tiff(tmp_path / "transform.tif", pixels, transform=NORTH_UP))
     assert is_scene(write_tiff(tmp_path / "unit.tif", pixels, edit=reflectance))
     assert not is_scene(write_tiff(tmp_path / "scan.tif", pixels))
-    (tmp_path / "tile.jp2").write_bytes(b"")  # refused later, with the remedy
+    (tmp_path / "tile.jp2").write_bytes(b"")  # refused later, with a sentence
     assert is_scene(tmp_path / "tile.jp2")
     for name, content in (("text.tif", b"no image"), ("empty.tif", b""), ("cut.tif", b"II*\0")):
         (tmp_path / name).write_bytes(content)
@@ -211,13 +213,18 @@ def test_real_scenes(shared_data: Path) -> None:
     assert len(own) == 11 and len({s.group.id for s in own}) == 10
     by_name = {s.path.name: s for s in sources}
     assert by_name["patagonia_sentinel2_10m.tif"].group == by_name["patagonia_sentinel2_20m.tif"].group
+    assert by_name["RGB.byte.tif"].group == by_name["RGB.byte.gcp.vrt"].group == by_name["RGB.byte.rpc.vrt"].group
     assert {s.path.name for s in sources if s not in own} == {
         "RGB.byte.tif", "RGBA.uint16.tif", "int16_nodata_hole.tif", "int16_scale_offset_tags.tif", "rgb_internal_mask.tif", "rpcs.tif",
+        "RGB.byte.gcp.vrt", "RGB.byte.rpc.vrt", "modis_nodata.nc", "sentinel2_15bit.jp2", "sentinel2_8bit_rgb.jp2",
     }  # fmt: skip
     reasons = {r.path.name: r.sentence for r in refusals}
-    assert len(reasons) == 9 and len(sources) == 17
+    assert len(reasons) == 4 and len(sources) == 22 and len(sources) + len(refusals) == sum(p.is_file() for p in folder.rglob("*"))
     assert "no valid pixel" in reasons["all-nodata.tif"] and "10 x 15" in reasons["rotated.tif"]
-    assert "rio convert" in reasons["sentinel2_15bit.jp2"] and "rio convert" in reasons["RGB.byte.gcp.vrt"]
+    assert "3 x 2" in reasons["float32.tif"] and "3 x 2" in reasons["float_nan.tif"]
+    split = DOMAIN.split(sources, 2, 16, 0)
+    sides = [{region.group.id for region in split.part(name)} for name in SPLITS]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == len({s.group.id for s in sources})
     with GeoScene(by_name["canberra_landsat5_19920323.tif"]) as scene:
         mask = scene.read(Window(0, 0, 404, 456)).mask
     assert 0.04 < 1 - mask.mean() < 0.09  # the description of the data says 6 %
