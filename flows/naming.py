@@ -14,7 +14,7 @@ from sr_core.errors import InputError, OutputError
 from sr_core.records import Source
 
 FIELDS: Mapping[str, str] = {
-    "stem": "the input's name without its ending",
+    "stem": "the input's name without its ending, and the image's where it holds several",
     "name": "the input's whole name",
     "suffix": "the ending of the format that is written, with its dot; nothing for a series",
     "scale": "SR pixels per LR pixel",

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from domains.common.geometry import Affine6, is_usable, spacing
 from sr_core.errors import InputError
@@ -32,6 +33,7 @@ MAX_BLOCK_BYTES = 64 << 20  # a window of one pixel decodes a whole block
 MAX_EXPANSION = 2000  # DEFLATE reaches 1032; more than this in a large file is a bomb or holds nothing
 SMALL_BYTES = 64 << 20  # below this many raw bytes no expansion is a danger
 REFLECTANCE_LIMIT = 20.0  # a scaled integer whose range lies within +-20 is read as reflectance where no unit is declared
+GDAL_FAULTS = (RasterioError, CPLE_BaseError, CRSError)  # all that rasterio raises for what a file holds; they share no base class
 CACHE_BYTES = 256 << 20  # in bytes: `Env` takes no mebibytes
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio.errors import RasterioError
 
 from domains.satellite.hdf5 import check_hdf5
-from domains.satellite.header import TIFF_STARTS, check_bounds, gdal_settings, quiet
+from domains.satellite.header import GDAL_FAULTS, TIFF_STARTS, check_bounds, gdal_settings, quiet
 from domains.satellite.virtual import sources_of
 from sr_core.errors import InputError
 
@@ -79,7 +78,7 @@ def open_file(path: Path, part: str = "") -> Any:
     try:
         with gdal_settings(), quiet():
             return rasterio.open(name, driver=driver)
-    except RasterioError as error:
+    except GDAL_FAULTS as error:
         described = "GeoTIFF" if kind is TIFF else f"{kind.name} file"
         raise InputError(f"{path.name} cannot be opened ({error})", f"a whole, undamaged {described}", "Get the file again.") from error
 

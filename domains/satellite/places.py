@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
 from domains.common.geometry import Box, connected
-from domains.satellite.header import Header, gdal_settings
+from domains.satellite.header import GDAL_FAULTS, Header, gdal_settings
 
 NAME_LENGTH = 12  # hexadecimal digits
 
@@ -68,7 +67,7 @@ def footprint(header: Header) -> Box | None:
     try:
         with gdal_settings():
             west, south, east, north = transform_bounds(crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys), densify_pts=21)
-    except RasterioError:
+    except GDAL_FAULTS:
         return None  # a coordinate system that has no way to longitude and latitude
     if not all(abs(v) < 1e6 for v in (west, south, east, north)):
         return None

@@ -11,11 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
 from domains.common.files import candidates
-from domains.satellite.header import Header, gdal_settings, quiet, read_header
+from domains.satellite.header import GDAL_FAULTS, Header, gdal_settings, quiet, read_header
 from domains.satellite.opening import SUFFIXES, TIFF, is_placed
 from domains.satellite.places import name_places
 from domains.satellite.products import METADATA_SUFFIXES, Job, image_files, image_parts, is_product, jobs, open_image, open_source
@@ -102,7 +101,7 @@ def read_stored(dataset: Any, header: Header, window: Window, name: str) -> Stor
                 mask &= dataset.read_masks(header.indexes[0], window=where) > 0
             if header.alpha is not None:
                 mask &= dataset.read(header.alpha, window=where) > 0
-    except (RasterioError, MemoryError) as error:
+    except (*GDAL_FAULTS, MemoryError) as error:
         reason = getattr(error, "__cause__", None) or error
         raise InputError(f"{name} cannot be decoded at {window} ({reason})", "a whole, undamaged GeoTIFF", "Get the file again.") from error
     if stored.shape[1:] != (window.height, window.width):
@@ -184,17 +183,20 @@ def _look_at(job: Job, smallest_side: int) -> tuple[list[tuple[Source, Header]],
             remedy = f"Convert it: rio convert {job.path.name} {job.path.stem}.tif"
             raise InputError(f"{job.path.name} is a {job.path.suffix.lower()} file", "a format that is read", remedy)
         parts = image_parts(job.path)
-    except (SRError, OSError, RasterioError) as error:
+    except (SRError, OSError, *GDAL_FAULTS) as error:
         return [], [_refusal(shown, error)]
     for part in parts:
         try:
             images.append(examine(job.path, smallest_side, part))
-        except (SRError, OSError, RasterioError) as error:
+        except (SRError, OSError, *GDAL_FAULTS) as error:
             refusals.append(_refusal(shown, error))
     return images, refusals
 
 
 def _refusal(path: Path, error: Exception) -> Refusal:
+    if not isinstance(error, SRError):
+        reason = " ".join(str(error).split())[:200]
+        error = InputError(f"{path.name} cannot be read ({reason})", "a whole, undamaged file", "Get the file again.")
     return Refusal(path=path, error=type(error).__name__, sentence=str(error))
 
 

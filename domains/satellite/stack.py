@@ -10,9 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import rasterio
-from rasterio.errors import RasterioError
 
-from domains.satellite.header import check_bounds, gdal_settings, quiet
+from domains.satellite.header import GDAL_FAULTS, check_bounds, gdal_settings, quiet
 from domains.satellite.opening import open_file
 from sr_core.errors import InputError
 
@@ -121,7 +120,7 @@ def open_stack(stack: Stack) -> Any:
     try:
         with gdal_settings(), quiet():
             return rasterio.open(ElementTree.tostring(root, encoding="unicode"), driver="VRT")
-    except RasterioError as error:
+    except GDAL_FAULTS as error:
         raise InputError(f"{stack.name} cannot be opened ({error})", "a whole, undamaged product", "Get it again.") from error
 
 

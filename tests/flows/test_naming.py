@@ -78,3 +78,14 @@ def test_many_images_need_a_folder_or_fields(tmp_path: Path) -> None:
     assert targets(two, [], "o.v2") == ["o.v2/a_x2.tif", "o.v2/b_x2.tif"]
     with pytest.raises(OutputError, match=r"a\.tif and .*b\.tif would both go to o2\.tif"):
         targets(two, [], "o{scale}.tif")
+
+
+def test_images_of_one_input_have_names_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "a.SAFE").mkdir()
+    safe = [source(tmp_path / "b.tif").model_copy(update={"path": tmp_path / "a.SAFE", "part": part}) for part in ("10m", "20m")]
+    inside = source(tmp_path / "c.h5").model_copy(update={"part": "group/heat"})
+    assert targets([*safe, inside], [tmp_path], "o/{stem}_x{scale}{suffix}") == [
+        "o/a-10m_x2.tif",
+        "o/a-20m_x2.tif",
+        "o/c-group-heat_x2.tif",
+    ]

@@ -170,3 +170,56 @@ def test_a_new_file_changes_only_its_own_place(tmp_path: Path) -> None:
     write_tiff(tmp_path / "new.tif", PIXELS + 9, crs="EPSG:32633", transform=rasterio.Affine(10, 0, 9e5, 0, -10, 5e6))
     after, _ = discover([tmp_path], Silent())
     assert [s for s in after if s.path.name != "new.tif"] == before and len(after) == 4
+
+
+class Recorded(Silent):
+    """Keeps how far the work was."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+
+    def progress(self, what: str, done: int, total: int, detail: str = "") -> None:
+        self.steps.append((done, total))
+
+
+def test_files_are_read_side_by_side_in_a_fixed_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(7):
+        write_tiff(tmp_path / f"{number}.tif", PIXELS + number)
+    (tmp_path / "3.tif").write_bytes(b"II*\0 cut")
+    made = []
+    for threads in (1, 4):
+        monkeypatch.setattr("domains.satellite.read.THREADS", threads)
+        log = Recorded()
+        made.append(discover([tmp_path], log))
+        assert log.steps == [(done, 7) for done in range(1, 8)]
+    assert made[0] == made[1] and [s.path.name for s in made[0][0]] == ["0.tif", "1.tif", "2.tif", "4.tif", "5.tif", "6.tif"]
+
+
+def test_a_coordinate_system_that_is_nowhere_on_earth(tmp_path: Path) -> None:
+    """Found by damaging files at random: such a system ended the whole search."""
+    local = 'LOCAL_CS["WGS 84 / UTM zone 33N",LOCAL_DATUM["Unknown",0],UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    write_tiff(tmp_path / "a.tif", PIXELS, crs=local, transform=rasterio.Affine(10, 0, 5e5, 0, -10, 5e6))
+    write_tiff(tmp_path / "b.tif", PIXELS + 1, **grid(10))
+    sources, refusals = discover([tmp_path], Silent())
+    assert len(sources) == 2 and not refusals and len({s.group.id for s in sources}) == 2
+
+
+def test_places_by_control_points_and_coefficients(tmp_path: Path) -> None:
+    """Scenes that state their place in other ways than a transform are grouped with their neighbours, too."""
+    from rasterio.control import GroundControlPoint
+    from rasterio.rpc import RPC
+
+    points = [GroundControlPoint(row=r, col=c, x=15.0 + c / 1e4, y=46.0 - r / 1e4) for r in (0, 90) for c in (0, 100)]
+    ones = [1.0, *[0.0] * 19]
+    rpc = RPC(0, 100, 45.9955, 0.0045, ones, ones, 45, 45, 15.005, 0.005, ones, ones, 50, 50)
+
+    def placed(dataset: object) -> None:
+        dataset.rpcs = rpc  # type: ignore[attr-defined]
+
+    degrees = rasterio.Affine(1e-4, 0, 15.009, 0, -1e-4, 46.0)
+    write_tiff(tmp_path / "gcp.tif", PIXELS, gcps=points, crs="EPSG:4326")
+    write_tiff(tmp_path / "rpc.tif", PIXELS + 1, edit=placed)
+    write_tiff(tmp_path / "beside.tif", PIXELS + 2, crs="EPSG:4326", transform=degrees)
+    write_tiff(tmp_path / "far.tif", PIXELS + 3, crs="EPSG:4326", transform=rasterio.Affine(1e-4, 0, 18.0, 0, -1e-4, 46.0))
+    group = {s.path.stem: s.group.id for s in discover([tmp_path], Silent())[0]}
+    assert group["gcp"] == group["rpc"] == group["beside"] != group["far"]
