@@ -42,7 +42,7 @@ def examine(workspace: Path) -> list[Finding]:
     looks: tuple[tuple[str, Callable[[], Finding]], ...] = (
         ("device", _device),
         ("precision", _precision),
-        ("JPEG 2000 in GeoTIFF/JP2", _jp2),
+        ("raster formats", _drivers),
         ("DICOM 12-bit and lossless JPEG", _libjpeg),
         ("demonstration images", _demo_images),
         ("workspace", lambda: _room(workspace)),
@@ -110,17 +110,17 @@ def _precision() -> Finding:
     return Finding("precision", "ok", f"{str(choose_precision('auto', device)).removeprefix('torch.')} on {device}")
 
 
-def _jp2() -> Finding:
-    from rasterio.env import Env
+def _drivers() -> Finding:
+    from domains.satellite.opening import FORMATS, drivers
 
-    with Env() as env:
-        drivers = env.drivers()
-    right = "JP2OpenJPEG" in drivers
+    there = drivers()
+    has = [kind.name for kind in FORMATS if kind.driver in there]
+    lacks = [f"{kind.name} ({kind.driver})" for kind in FORMATS if kind.driver not in there]
+    found = ", ".join(has) + (f"; no driver for {', '.join(lacks)}" if lacks else "")
+    needed = {"GTiff", "COG", "VRT"} <= there
+    remedy = "" if needed and not lacks else "Convert such files to GeoTIFF with a GDAL that has the driver." if needed else INSTALL
     return Finding(
-        "JPEG 2000 in GeoTIFF/JP2",
-        "ok" if right else "note",
-        "JP2OpenJPEG" if right else "no driver",
-        "" if right else "Use the rasterio wheel.",
+        "raster formats", "missing" if not needed else "note" if {"JP2OpenJPEG", "netCDF", "HDF5"} - there else "ok", found, remedy
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sr_core.errors import InputError, OutputError
 from sr_core.records import Source
 
 FIELDS: Mapping[str, str] = {
-    "stem": "the input's name without its ending",
+    "stem": "the input's name without its ending, and the image's where it holds several",
     "name": "the input's whole name",
     "suffix": "the ending of the format that is written, with its dot; nothing for a series",
     "scale": "SR pixels per LR pixel",
@@ -22,7 +23,9 @@ FIELDS: Mapping[str, str] = {
     "hash": "eight digits of the input's content",
 }
 WRITTEN_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")  # formats that are written as they were read
-READ_SUFFIXES = (*WRITTEN_SUFFIXES, ".jp2", ".safe", ".vrt", ".gif", ".pgm", ".ppm", ".pnm", ".avif")
+READ_SUFFIXES = (
+    *WRITTEN_SUFFIXES, ".jp2", ".j2k", ".safe", ".vrt", ".nc", ".nc4", ".h5", ".hdf5", ".he5", ".txt", ".gif", ".pgm", ".ppm", ".pnm", ".avif",
+)  # fmt: skip
 # What is written where the input's ending says nothing; a domain that another package brings writes what it reads.
 OTHERWISE = {"satellite": ".tif", "medical": ".dcm", "face": ".png", "photo": ".png"}
 COPY = "{parent}/{stem}_x{scale}{suffix}"
@@ -38,17 +41,22 @@ class Place:
 
 def is_series(source: Source) -> bool:
     """Say whether an input is a folder of files that comes out as a folder."""
-    return source.path.is_dir() and source.path.suffix != ".SAFE"
+    return source.path.is_dir() and source.path.suffix != ".SAFE" and not source.part
 
 
 def stem_and_suffix(source: Source, domain: str) -> tuple[str, str]:
-    """Give the name without ending, and the ending of what is written: `a.jp2` gives "a" and ".tif", a series its name and ""."""
+    """Give the name without ending, and the ending of what is written: `a.jp2` gives "a" and ".tif", a series its name and "".
+
+    Where an input holds several images, the name of the image follows: `a.SAFE` gives "a-10m" and "a-20m".
+    """
     path = source.path
     if is_series(source):
         return path.name, ""
     if domain not in OTHERWISE:
         return path.stem, path.suffix
     stem = path.stem if path.suffix.lower() in READ_SUFFIXES else path.name
+    if source.part:
+        stem = f"{stem}-{re.sub(r'[^A-Za-z0-9_.]+', '-', source.part)}"
     return stem, path.suffix if path.suffix.lower() in WRITTEN_SUFFIXES else OTHERWISE[domain]
 
 

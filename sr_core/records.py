@@ -79,7 +79,7 @@ class Source(Record):
     """One image that can be read.
 
     `path` is a file, or the folder of a series whose files are `members`; `sha256` covers all of them.
-    `shape` is (C, H, W); a series of slices has one band a slice.
+    `shape` is (C, H, W); a series of slices has one band a slice. `part` names the image where a file or folder holds several.
     """
 
     path: Path
@@ -93,6 +93,7 @@ class Source(Record):
     members: tuple[Path, ...] = ()
     acquired: str | None = None
     geometry: str = ""
+    part: str = ""
 
 
 class Fact(Record):

@@ -23,7 +23,7 @@ SENSITIVITY = Sensitivity(minimum_level="empirical", minimum_test_groups=1)
 
 @dataclass
 class Satellite:
-    """GeoTIFF scenes in, Cloud Optimized GeoTIFFs out; what a split may not cut is a place.
+    """Scenes in (see `domains.satellite.opening` and `products`), Cloud Optimized GeoTIFFs out; what a split may not cut is a place.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Satellite:
         return replace(self, training=False)
 
     def recognises(self, path: Path) -> bool:
-        """Say whether a file is a raster with a place on earth; see `domains.satellite.read.is_scene`."""
+        """Say whether a path is a raster with a place on earth, or a product; see `domains.satellite.read.is_scene`."""
         from domains.satellite.read import is_scene
 
         return is_scene(path)
@@ -52,16 +52,16 @@ class Satellite:
         return shipped(Path(__file__).parent)
 
     def discover(self, paths: Sequence[Path], log: Log) -> tuple[list[Source], list[Refusal]]:
-        """Find GeoTIFFs; see `domains.satellite.read.discover`."""
+        """Find scenes; see `domains.satellite.read.discover`."""
         from domains.satellite.read import discover
 
         return discover(paths, log, copies=not self.training)
 
     def open(self, source: Source) -> Scene:
         """Open a scene for windowed reading, with a file handle of its own."""
-        from domains.satellite.read import GeoTiffScene
+        from domains.satellite.read import GeoScene
 
-        return GeoTiffScene(source)
+        return GeoScene(source)
 
     def create(self, like: Source, plan: OutputPlan) -> SceneWriter:
         """Start an upscaled scene."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from domains.common.geometry import spacing
-from domains.satellite.header import Header, open_tiff, quiet, read_header
+from domains.satellite.header import Header, quiet, read_header
+from domains.satellite.products import open_source
 from sr_core.records import Fact, Source
 
 SENSOR = ("SENSOR", "SENSOR_ID", "INSTRUMENT", "PLATFORM", "SATELLITE", "SPACECRAFT_ID")
@@ -25,8 +26,8 @@ def facts(source: Source) -> Sequence[Fact]:
     InputError
         If the file cannot be opened any more.
     """
-    with quiet(), open_tiff(source.path) as dataset:
-        return tuple(_facts(dataset, read_header(source.path, dataset)))
+    with quiet(), open_source(source) as dataset:
+        return tuple(_facts(dataset, read_header(source.path, dataset, source.size)))
 
 
 def _facts(dataset: Any, header: Header) -> Iterator[Fact]:

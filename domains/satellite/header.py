@@ -1,4 +1,4 @@
-"""What a GeoTIFF says of itself, read and bounded before any pixel is.
+"""What a raster says of itself, read and bounded before any pixel is.
 
 Files lie: a TIFF may claim sizes that no memory holds, and GDAL would open a text file's bytes as pixels through a VRT
 named `.tif`. So the driver is forced by the first bytes, side files are not looked at, and sizes are bounded by what
@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from domains.common.geometry import Affine6, is_usable, spacing
 from sr_core.errors import InputError
@@ -32,6 +33,7 @@ MAX_BLOCK_BYTES = 64 << 20  # a window of one pixel decodes a whole block
 MAX_EXPANSION = 2000  # DEFLATE reaches 1032; more than this in a large file is a bomb or holds nothing
 SMALL_BYTES = 64 << 20  # below this many raw bytes no expansion is a danger
 REFLECTANCE_LIMIT = 20.0  # a scaled integer whose range lies within +-20 is read as reflectance where no unit is declared
+GDAL_FAULTS = (RasterioError, CPLE_BaseError, CRSError)  # all that rasterio raises for what a file holds; they share no base class
 CACHE_BYTES = 256 << 20  # in bytes: `Env` takes no mebibytes
 
 
@@ -69,6 +71,8 @@ class Header:
     crs : coordinate system as text, "" where there is none.
     geometry : coordinate system and pixel size in words.
     block : (rows, columns) of a stored block.
+    points, points_crs : where a file without transform lies: its ground control points, or the corners of what its polynomial
+        coefficients hold for; and their coordinate system.
     """
 
     height: int
@@ -84,6 +88,8 @@ class Header:
     crs: str
     geometry: str
     block: tuple[int, int]
+    points: tuple[tuple[float, float], ...] = ()
+    points_crs: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -91,41 +97,19 @@ class Header:
         return len(self.indexes), self.height, self.width
 
 
-def open_tiff(path: Path) -> Any:
-    """Open a GeoTIFF for reading, by its content and by no other driver. Close the result.
-
-    Raises
-    ------
-    InputError
-        If it is no TIFF file, or its directory cannot be read.
-    """
-    text = str(path.resolve())
-    if any(mark in text for mark in ("<", "://")) or text.startswith("/vsi"):
-        raise InputError(f"path {text}", "a plain file path", "Move or rename the file.")
-    try:
-        with Path(text).open("rb") as stream:
-            start = stream.read(4)
-    except OSError as error:
-        raise InputError(f"{path} ({error.strerror})", "a file that can be read", "Check the path and its permissions.") from error
-    if start not in TIFF_STARTS:
-        given = f"{path.name} is empty" if not start else f"{path.name} is no TIFF file (it begins with {start!r})"
-        raise InputError(given, "a GeoTIFF", "Leave it out, or convert it: rio convert in out.tif")
-    try:
-        with gdal_settings(), quiet():
-            return rasterio.open(text, driver="GTiff")
-    except RasterioError as error:
-        raise InputError(f"{path.name} cannot be opened ({error})", "a whole, undamaged GeoTIFF", "Get the file again.") from error
-
-
-def read_header(path: Path, dataset: Any) -> Header:
+def read_header(path: Path, dataset: Any, size: int | None = None) -> Header:
     """Read and check everything but pixels.
+
+    Parameters
+    ----------
+    size : bytes of all the files that hold the pixels; None: of `path` alone.
 
     Raises
     ------
     InputError
         If the file is of a kind that is not read, or claims more than is safe.
     """
-    _check_bounds(path, dataset)
+    check_bounds(path, dataset, path.stat().st_size if size is None else size)
     alpha = next((i for i, role in enumerate(dataset.colorinterp, 1) if role == ColorInterp.alpha), None)
     indexes = tuple(i for i in range(1, dataset.count + 1) if i != alpha)
     if not indexes:
@@ -134,6 +118,7 @@ def read_header(path: Path, dataset: Any) -> Header:
         raise InputError(f"{path.name} holds classes with a colour table", "measured values", "Leave it out: classes cannot be upscaled.")
     transform, crs = _georeference(path, dataset)
     encoding = _encoding(path, dataset, indexes)
+    points, points_crs = _points(dataset)
     flags = [flag for band in dataset.mask_flag_enums for flag in band]
     return Header(
         height=dataset.height, width=dataset.width, indexes=indexes, alpha=alpha,
@@ -141,21 +126,18 @@ def read_header(path: Path, dataset: Any) -> Header:
         encoding=encoding, unit=_unit(dataset, indexes, encoding), nodata=dataset.nodata,
         dataset_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
         transform=transform, crs=crs, geometry=_geometry(dataset, transform), block=dataset.block_shapes[0],
+        points=points, points_crs=points_crs,
     )  # fmt: skip
 
 
-def is_placed(path: Path) -> bool:
-    """Say whether a file is a TIFF that states a place on earth, or that its values are reflectance; never raises."""
-    try:
-        dataset = open_tiff(path)
-    except InputError:
-        return False
-    with quiet(), dataset:
-        placed = not dataset.transform.is_identity or dataset.crs or dataset.gcps[0] or dataset.rpcs
-        return bool(placed) or any("reflectance" in (unit or "").lower() for unit in dataset.units)
+def check_bounds(path: Path, dataset: Any, size: int) -> None:
+    """Refuse what would take too much to read; `size` is the bytes on disk of all files that hold the pixels.
 
-
-def _check_bounds(path: Path, dataset: Any) -> None:
+    Raises
+    ------
+    InputError
+        If there are too many pixels for the size, too many bands, blocks that are too large, or pixels of another type.
+    """
     count, height, width = dataset.count, dataset.height, dataset.width
     if not 1 <= count <= MAX_BANDS:
         remedy = "Choose bands: rio stack in.tif --bidx 1,2,3 out.tif"
@@ -164,7 +146,6 @@ def _check_bounds(path: Path, dataset: Any) -> None:
     if len(kinds) > 1 or not kinds <= set(DTYPES):
         raise InputError(f"{path.name} has pixels of type {', '.join(sorted(kinds))}", "one of " + ", ".join(DTYPES), "Convert it first.")
     raw = height * width * count * np.dtype(dataset.dtypes[0]).itemsize
-    size = path.stat().st_size
     if height * width > MAX_PIXELS or (raw > SMALL_BYTES and raw > MAX_EXPANSION * size):
         raise InputError(
             f"{path.name} claims {width} x {height} pixels in {count} bands and has {size} bytes",
@@ -187,6 +168,17 @@ def _georeference(path: Path, dataset: Any) -> tuple[Affine6 | None, str]:
         raise InputError(f"{path.name} has the transform {transform}", "six finite numbers that can be inverted", "Mend its georeference.")
     # GDAL reports the identity for a file without georeference.
     return (None if transform == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0) else transform), crs
+
+
+def _points(dataset: Any) -> tuple[tuple[tuple[float, float], ...], str]:
+    points, crs = dataset.gcps
+    if points:
+        return tuple((float(p.x), float(p.y)) for p in points), crs.to_string() if crs else ""
+    if (rpc := dataset.rpcs) is None:
+        return (), ""
+    longs = rpc.long_off - rpc.long_scale, rpc.long_off + rpc.long_scale
+    lats = rpc.lat_off - rpc.lat_scale, rpc.lat_off + rpc.lat_scale
+    return tuple((float(x), float(y)) for x in longs for y in lats), "EPSG:4326"
 
 
 def _encoding(path: Path, dataset: Any, indexes: tuple[int, ...]) -> Encoding:

@@ -13,8 +13,9 @@ from rasterio.errors import RasterioError
 from domains.common.geometry import finer_transform
 from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, lasting_tags
 from domains.satellite.cog import Flat, copy_as_cog, create_template, put_together
-from domains.satellite.header import gdal_settings, open_tiff, quiet, read_header
+from domains.satellite.header import gdal_settings, quiet, read_header
 from domains.satellite.interval import NO_CLAIM, half_width_rows, half_widths, interval_encoding
+from domains.satellite.products import open_source
 from domains.satellite.read import measured
 from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows
 from sr_core.delivery import Delivery
@@ -56,9 +57,9 @@ class CogWriter:
     def __init__(self, like: Source, plan: OutputPlan) -> None:
         self.like = like
         self.plan = plan
-        self._source = open_tiff(like.path)
+        self._source = open_source(like)
         try:
-            self.header = read_header(like.path, self._source)
+            self.header = read_header(like.path, self._source, like.size)
             if self.header.shape != like.shape:
                 raise InputError(f"{like.path.name} changed since it was ingested", f"shape {like.shape}", "Ingest it again.")
             self.encoding = self.header.encoding

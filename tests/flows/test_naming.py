@@ -85,3 +85,14 @@ def test_a_domain_of_another_package_writes_what_it_reads(tmp_path: Path) -> Non
     assert targets([one], [tmp_path / "in"], "{stem}_x{scale}{suffix}", "heights") == ["alps_x2.npy"]
     picture = source(tmp_path / "in" / "old.pgm")
     assert targets([picture], [tmp_path / "in"], "{stem}_x{scale}{suffix}", "photo") == ["old_x2.png"]
+
+
+def test_images_of_one_input_have_names_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "a.SAFE").mkdir()
+    safe = [source(tmp_path / "b.tif").model_copy(update={"path": tmp_path / "a.SAFE", "part": part}) for part in ("10m", "20m")]
+    inside = source(tmp_path / "c.h5").model_copy(update={"part": "group/heat"})
+    assert targets([*safe, inside], [tmp_path], "o/{stem}_x{scale}{suffix}") == [
+        "o/a-10m_x2.tif",
+        "o/a-20m_x2.tif",
+        "o/c-group-heat_x2.tif",
+    ]

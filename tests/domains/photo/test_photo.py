@@ -48,3 +48,8 @@ def test_t91(shared_data: Path) -> None:
     sources, refusals = DOMAIN.discover([shared_data / "sr_train" / "T91"], Silent())
     assert len(sources) == 90 and len({s.group.id for s in sources}) == 90
     assert [r.sentence.split(";")[0] for r in refusals] == ["t65.png has the same content as t36.png"]
+
+
+def test_bsds(shared_data: Path) -> None:
+    sources, refusals = DOMAIN.discover([shared_data / "sr_train" / "BSDS"], Silent())
+    assert len(sources) == 43 and not refusals

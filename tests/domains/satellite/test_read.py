@@ -12,10 +12,12 @@ from affine import Affine
 from made_scenes import HOLE, write_tiff
 from rasterio.enums import ColorInterp
 
-from domains.satellite.read import GeoTiffScene, discover, is_scene
+from domains.satellite.domain import DOMAIN
+from domains.satellite.read import GeoScene, discover, is_scene
 from sr_core.errors import InputError, ShapeError
 from sr_core.log import Silent
 from sr_core.raster import Window
+from sr_core.records import SPLITS
 
 NORTH_UP = Affine(10.0, 0.0, 500000.0, 0.0, -10.0, 5200000.0)
 
@@ -30,7 +32,7 @@ def test_radiometry_mask_and_description(five_bands: Path) -> None:
     source = only(five_bands)
     assert source.shape == (5, 143, 91)
     assert (source.unit, source.dtype, source.geometry) == ("reflectance", "uint16", "EPSG:32719, 10 m")
-    with GeoTiffScene(source) as scene, rasterio.open(five_bands) as file:
+    with GeoScene(source) as scene, rasterio.open(five_bands) as file:
         assert (scene.encoding.low, scene.encoding.high) == (1, 65535)
         assert scene.encoding.valid_range == pytest.approx((-0.0999, 6.4535))
         raster = scene.read(Window(20, 10, 60, 50))
@@ -43,7 +45,7 @@ def test_radiometry_mask_and_description(five_bands: Path) -> None:
 
 
 def test_window_outside_is_refused(five_bands: Path) -> None:
-    with GeoTiffScene(only(five_bands)) as scene, pytest.raises(ShapeError, match="inside 91 x 143"):
+    with GeoScene(only(five_bands)) as scene, pytest.raises(ShapeError, match="inside 91 x 143"):
         scene.read(Window(0, 60, 10, 40))
 
 
@@ -52,7 +54,7 @@ def test_nan_is_not_usable_in_any_band(tmp_path: Path) -> None:
     pixels[1, 3, 4] = np.nan
     pixels[0, 5, 6] = -9999.0
     source = only(write_tiff(tmp_path / "f.tif", pixels, nodata=-9999.0, crs="EPSG:32633", transform=NORTH_UP))
-    with GeoTiffScene(source) as scene:
+    with GeoScene(source) as scene:
         mask = scene.read(Window(0, 0, 70, 80)).mask
         assert scene.encoding.step == 0
     assert np.argwhere(~mask).tolist() == [[3, 4], [5, 6]]
@@ -68,7 +70,7 @@ def test_alpha_is_a_mask_and_no_band(tmp_path: Path) -> None:
 
     source = only(write_tiff(tmp_path / "a.tif", pixels, crs="EPSG:32633", transform=NORTH_UP, edit=edit))
     assert source.shape == (3, 70, 80)
-    with GeoTiffScene(source) as scene:
+    with GeoScene(source) as scene:
         mask = scene.read(Window(0, 0, 70, 80)).mask
     assert not mask[10:20].any() and mask[:10].all() and mask[20:].all()
 
@@ -79,7 +81,7 @@ def test_internal_mask(tmp_path: Path) -> None:
     mask[:, 7] = False
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         source = only(write_tiff(tmp_path / "m.tif", pixels, crs="EPSG:32633", transform=NORTH_UP, mask=mask))
-    with GeoTiffScene(source) as scene:
+    with GeoScene(source) as scene:
         np.testing.assert_array_equal(scene.read(Window(0, 0, 70, 80)).mask, mask)
 
 
@@ -96,7 +98,7 @@ def test_internal_mask(tmp_path: Path) -> None:
 def test_nodata_codes_bound_the_valid_range(tmp_path: Path, dtype: str, nodata: int, low: int, high: int) -> None:
     pixels = np.full((1, 70, 70), 50, dtype)
     source = only(write_tiff(tmp_path / "n.tif", pixels, nodata=nodata))
-    with GeoTiffScene(source) as scene:
+    with GeoScene(source) as scene:
         assert (scene.encoding.low, scene.encoding.high) == (low, high)
 
 
@@ -138,7 +140,7 @@ def test_a_placed_raster_says_that_it_is_a_scene(tmp_path: Path) -> None:
     assert is_scene(write_tiff(tmp_path / "transform.tif", pixels, transform=NORTH_UP))
     assert is_scene(write_tiff(tmp_path / "unit.tif", pixels, edit=reflectance))
     assert not is_scene(write_tiff(tmp_path / "scan.tif", pixels))
-    (tmp_path / "tile.jp2").write_bytes(b"")  # refused later, with the remedy
+    (tmp_path / "tile.jp2").write_bytes(b"")  # refused later, with a sentence
     assert is_scene(tmp_path / "tile.jp2")
     for name, content in (("text.tif", b"no image"), ("empty.tif", b""), ("cut.tif", b"II*\0")):
         (tmp_path / name).write_bytes(content)
@@ -201,7 +203,7 @@ def test_changed_file_is_refused(five_bands: Path) -> None:
     source = only(five_bands)
     write_tiff(five_bands, np.full((1, 70, 70), 50, np.uint8))
     with pytest.raises(InputError, match="changed since"):
-        GeoTiffScene(source)
+        GeoScene(source)
 
 
 def test_real_scenes(shared_data: Path) -> None:
@@ -211,13 +213,18 @@ def test_real_scenes(shared_data: Path) -> None:
     assert len(own) == 11 and len({s.group.id for s in own}) == 10
     by_name = {s.path.name: s for s in sources}
     assert by_name["patagonia_sentinel2_10m.tif"].group == by_name["patagonia_sentinel2_20m.tif"].group
+    assert by_name["RGB.byte.tif"].group == by_name["RGB.byte.gcp.vrt"].group == by_name["RGB.byte.rpc.vrt"].group
     assert {s.path.name for s in sources if s not in own} == {
         "RGB.byte.tif", "RGBA.uint16.tif", "int16_nodata_hole.tif", "int16_scale_offset_tags.tif", "rgb_internal_mask.tif", "rpcs.tif",
+        "RGB.byte.gcp.vrt", "RGB.byte.rpc.vrt", "modis_nodata.nc", "sentinel2_15bit.jp2", "sentinel2_8bit_rgb.jp2",
     }  # fmt: skip
     reasons = {r.path.name: r.sentence for r in refusals}
-    assert len(reasons) == 9 and len(sources) == 17
+    assert len(reasons) == 4 and len(sources) == 22 and len(sources) + len(refusals) == sum(p.is_file() for p in folder.rglob("*"))
     assert "no valid pixel" in reasons["all-nodata.tif"] and "10 x 15" in reasons["rotated.tif"]
-    assert "rio convert" in reasons["sentinel2_15bit.jp2"] and "rio convert" in reasons["RGB.byte.gcp.vrt"]
-    with GeoTiffScene(by_name["canberra_landsat5_19920323.tif"]) as scene:
+    assert "3 x 2" in reasons["float32.tif"] and "3 x 2" in reasons["float_nan.tif"]
+    split = DOMAIN.split(sources, 2, 16, 0)
+    sides = [{region.group.id for region in split.part(name)} for name in SPLITS]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == len({s.group.id for s in sources})
+    with GeoScene(by_name["canberra_landsat5_19920323.tif"]) as scene:
         mask = scene.read(Window(0, 0, 404, 456)).mask
     assert 0.04 < 1 - mask.mean() < 0.09  # the description of the data says 6 %

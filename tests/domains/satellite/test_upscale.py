@@ -17,7 +17,7 @@ from rio_cogeo import cog_validate
 from toy import Run, Sentences, run_stages, texture
 
 from domains.satellite.domain import DOMAIN
-from domains.satellite.read import GeoTiffScene
+from domains.satellite.read import GeoScene
 from domains.satellite.write import CogWriter
 from sr_core.domain import OutputPlan
 from sr_core.errors import DeliveryError, SRError
@@ -147,7 +147,7 @@ def test_a_disk_that_fills_up_while_the_file_is_made(
     plan = OutputPlan(small_disk / "sr.tif", 3, "m", "o", "none", {}, interval=False, key="0" * 64)
     with (
         pytest.raises(DeliveryError, match=r"cannot be written \(.*\); expected a place with enough room\. Free some space; the same"),
-        GeoTiffScene(source) as scene,
+        GeoScene(source) as scene,
         CogWriter(source, plan) as writer,
     ):
         nearest(writer, scene, source, 3, half_width=None)

@@ -16,7 +16,7 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rio_cogeo import cog_validate
 
-from domains.satellite.read import GeoTiffScene, discover
+from domains.satellite.read import GeoScene, discover
 from domains.satellite.write import CogWriter
 from sr_core.domain import OutputPlan
 from sr_core.errors import OutputError, ShapeError
@@ -42,7 +42,7 @@ def plan(target: Path, **settings: Any) -> OutputPlan:
 
 def upscale(path: Path, target: Path, verdict: Verdict, *, half_width: float | None = 0.01, residual: bool = False, **settings: Any) -> Any:
     source = only(path)
-    with GeoTiffScene(source) as scene, CogWriter(source, plan(target, residual=residual, **settings)) as writer:
+    with GeoScene(source) as scene, CogWriter(source, plan(target, residual=residual, **settings)) as writer:
         nearest(writer, scene, source, settings.get("scale", SCALE), half_width=half_width, residual=residual)
         return writer.finish(verdict)
 
@@ -139,7 +139,7 @@ def test_reread_is_what_the_file_holds(five_bands: Path, tmp_path: Path, verdict
         raster = writer.reread(window)
         writer.finish(verdict)
     np.testing.assert_allclose(raster.pixels, 0.1235, atol=1e-7)  # one step is 1e-4
-    with GeoTiffScene(only(tmp_path / "sr.tif")) as scene:
+    with GeoScene(only(tmp_path / "sr.tif")) as scene:
         again = scene.read(window)
     np.testing.assert_array_equal(again.pixels, raster.pixels)
     np.testing.assert_array_equal(again.mask, raster.mask)
@@ -168,7 +168,7 @@ def test_float_scenes(tmp_path: Path, verdict: Verdict, nodata: float | None) ->
     with rasterio.open(tmp_path / "sr.tif") as sr, rasterio.open(tmp_path / "sr.interval.tif") as interval:
         np.testing.assert_array_equal(sr.read(), pixels.repeat(SCALE, axis=1).repeat(SCALE, axis=2))
         assert interval.dtypes[0] == "float32" and np.isnan(interval.read(1)).sum() == 4 * 14 * SCALE**2
-    with GeoTiffScene(only(tmp_path / "sr.tif")) as scene:
+    with GeoScene(only(tmp_path / "sr.tif")) as scene:
         assert (~scene.read(Window(0, 0, 210, 243)).mask).sum() == 4 * 14 * SCALE**2
 
 
@@ -231,7 +231,7 @@ def test_no_georeference_stays_none(tmp_path: Path, verdict: Verdict) -> None:
 class TestNothingIsLeft:
     def test_by_an_exception(self, five_bands: Path, tmp_path: Path) -> None:
         source, folder = only(five_bands), tmp_path / "out"
-        with pytest.raises(RuntimeError), GeoTiffScene(source) as scene, CogWriter(source, plan(folder / "sr.tif")) as writer:
+        with pytest.raises(RuntimeError), GeoScene(source) as scene, CogWriter(source, plan(folder / "sr.tif")) as writer:
             nearest(writer, scene, source, SCALE)
             raise RuntimeError("the network broke")
         assert list(folder.iterdir()) == []

@@ -144,6 +144,10 @@ def test_doctor_speaks_to_machines(sr: CliRunner) -> None:
     assert findings["torch"]["found"].startswith("2.")
     assert "precision" in findings and "device" in findings
     assert result.exit_code == 0
+    formats = next(finding for finding in json.loads(result.stdout) if finding["what"] == "raster formats")
+    assert (
+        formats["state"] == "ok" and "JPEG 2000, VRT, netCDF, HDF5" in formats["found"] and "no driver for HDF4 (HDF4)" in formats["found"]
+    )
 
 
 def test_settings_are_read() -> None:
