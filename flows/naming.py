@@ -24,7 +24,8 @@ FIELDS: Mapping[str, str] = {
 }
 WRITTEN_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".dcm")  # formats that are written as they were read
 READ_SUFFIXES = (
-    *WRITTEN_SUFFIXES, ".jp2", ".j2k", ".safe", ".vrt", ".nc", ".nc4", ".h5", ".hdf5", ".he5", ".txt", ".gif", ".pgm", ".ppm", ".pnm", ".avif",
+    *WRITTEN_SUFFIXES, ".jp2", ".j2k", ".safe", ".vrt", ".nc", ".nc4", ".h5", ".hdf5", ".he5", ".txt",
+    ".gif", ".pgm", ".ppm", ".pnm", ".avif",
 )  # fmt: skip
 # What is written where the input's ending says nothing; a domain that another package brings writes what it reads.
 OTHERWISE = {"satellite": ".tif", "medical": ".dcm", "face": ".png", "photo": ".png"}
