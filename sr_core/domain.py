@@ -84,6 +84,10 @@ class Footprint:
 class ByBandName(Protocol):
     """A named degradation that is another one for each band, which it knows by name; the scale alone is not enough to make it."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Bands that it knows."""
+
     def __call__(self, scale: int) -> Operator:
         """Refuse.
 

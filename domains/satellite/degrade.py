@@ -70,6 +70,11 @@ class SensorBlur:
     values: Mapping[str, float]
     number: Callable[[str], str | None]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Bands that it knows, by the sensor's own names."""
+        return tuple(self.values)
+
     def __call__(self, scale: int) -> Operator:
         """Refuse: which bands an image has must be known.
 
@@ -78,7 +83,9 @@ class SensorBlur:
         RecipeError
             Always.
         """
-        raise RecipeError(f"the sensor blur of {self.sensor} without bands", "the names of the bands", "Make it by for_names.")
+        raise RecipeError(
+            f"the sensor blur of {self.sensor} without bands", "the names of the bands", "Give the names of the image's bands, too."
+        )
 
     def for_names(self, scale: int, bands: Sequence[str]) -> Operator:
         """Make it for images of these bands, in this order.
@@ -95,7 +102,7 @@ class SensorBlur:
         if unknown or not bands:
             raise RecipeError(
                 f"bands named {', '.join(bands) or 'nothing'}, and the sensor blur of {self.sensor}",
-                f"names of bands with a published value: {', '.join(self.values)}",
+                f"names of bands with a published value: {', '.join(self.names)}",
                 f"Name the bands in the file, or choose the operator mtf: nothing is known of {', '.join(unknown) or 'them'}.",
             )
         return make_operator("mtf", scale, value=[self.values[name] for name in named if name is not None])
