@@ -2,8 +2,8 @@
 
 The scene is made by script: 4 bands of 16 bits, 10,980 px wide, placed, with an edge without data. EDSR of 8 blocks of 32 with random
 weights runs at x2 in a child process of one thread. `share` is the CPU time of the upscale, checks and all, over that of the network with
-its spread head on as many pixels; the network is timed on a strip of the scene's width, before and after, and multiplied. `peak_gib` is
-the peak of the resident memory over all steps; `<step>_gib` is that of each step.
+its spread head on as many pixels; the network is timed on a strip of the scene's width, before and after, and multiplied. `peak_gb` is
+the peak of the resident memory over all steps; `<step>_gb` is that of each step.
 
     python bench/scene.py [--rows 2000] [--full] [--folder DIR]
 
@@ -124,10 +124,10 @@ def child(folder: Path) -> None:
         json.dumps(
             {
                 "rows": source.shape[1], "upscale_cpu_s": upscale_s, "upscale_wall_s": wall, "network_cpu_s": network_s,
-                "share": upscale_s / network_s, "peak_gib": max(peaks.bytes.values()) / 2**30, "valid": float(valid),
+                "share": upscale_s / network_s, "peak_gb": max(peaks.bytes.values()) / 1e9, "valid": float(valid),
                 "checks": sum(check.outcome != "skipped" for check in made.verdict.checks),
                 "output_gb": sum(path.stat().st_size for path in files.values()) / 1e9,
-                **{f"{name}_gib": value / 2**30 for name, value in peaks.bytes.items()},
+                **{f"{name}_gb": value / 1e9 for name, value in peaks.bytes.items()},
             }
         )
     )  # fmt: skip
