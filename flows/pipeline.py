@@ -148,7 +148,7 @@ class _Chain:
         work, manifest = self.work, self.manifest
         log.parameters(run_tags(work.recipe, manifest))
         stores = prepare_task(work, manifest, self.others)
-        bundle = train_task(work, stores, self.others)
+        bundle = train_task(work, manifest, stores, self.others)
         log.flush()
         calibrated = calibrate_task(work, manifest, bundle)
         evaluated = evaluate_task(

@@ -20,7 +20,7 @@ from sr_core.records import BundleRef, CalibrationRef, EvaluationRef, ManifestRe
 from sr_core.stages.calibrate import calibrate
 from sr_core.stages.evaluate import evaluate
 from sr_core.stages.gate import Decision, gate
-from sr_core.stages.ingest import ingest
+from sr_core.stages.ingest import ingest, load_manifest
 from sr_core.stages.package import package
 from sr_core.stages.prepare import prepare
 from sr_core.stages.regions import operator_of
@@ -79,11 +79,12 @@ def prepare_task(work: Work, manifest: ManifestRef, beside: Beside) -> Prepared:
 
 
 @task(name="train", cache_policy=NO_CACHE)
-def train_task(work: Work, stores: Prepared, beside: Beside) -> BundleRef:
+def train_task(work: Work, manifest: ManifestRef, stores: Prepared, beside: Beside) -> BundleRef:
     """Turn patch stores into a bundle."""
+    operator = operator_of(work.domain, work.recipe, load_manifest(manifest).sources)
     return train(
         stores.own, recipe=work.recipe, workspace=work.workspace, log=work.log,
-        parent=beside.parent, general=stores.general, scales=stores.scales, operator=operator_of(work.domain, work.recipe),
+        parent=beside.parent, general=stores.general, scales=stores.scales, operator=operator,
     )  # fmt: skip
 
 

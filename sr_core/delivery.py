@@ -18,7 +18,12 @@ from sr_core.raster import OutputFile
 
 MADE, REPLACED, PUBLISHING = "made", "replaced", "publishing.json"
 KEY_DIGITS = 16
-COMPANIONS = ("interval", "residual", "verdict")  # files beside a result: `a.tif` has `a.verdict.json`, a folder `verdict.json` in it
+COMPANIONS = (
+    "interval",
+    "residual",
+    "stac",
+    "verdict",
+)  # files beside a result: `a.tif` has `a.verdict.json`, a folder `verdict.json` in it
 ENDINGS = (".tif", ".png", ".dcm", ".json")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sr_core.recipe import Recipe
 from sr_core.records import Fact, Refusal, Source, Split
@@ -80,6 +80,33 @@ class Footprint:
     cpu_s: float
 
 
+@runtime_checkable
+class ByBandName(Protocol):
+    """A named degradation that is another one for each band, which it knows by name; the scale alone is not enough to make it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Bands that it knows."""
+
+    def __call__(self, scale: int) -> Operator:
+        """Refuse.
+
+        Raises
+        ------
+        RecipeError
+            Always.
+        """
+
+    def for_names(self, scale: int, bands: Sequence[str]) -> Operator:
+        """Make it for images of these bands, in this order.
+
+        Raises
+        ------
+        RecipeError
+            If nothing is known of one of them.
+        """
+
+
 class Domain(Protocol):
     """One kind of imagery: how it is found, read, written, split, degraded and checked."""
 
@@ -135,7 +162,7 @@ class Domain(Protocol):
         """Decide what trains, validates, calibrates and tests; no group on two sides."""
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
-        """Give the named degradations, as functions of the scale; the default comes first."""
+        """Give the named degradations, as functions of the scale (and of the bands' names: `ByBandName`); the default comes first."""
 
     def recipe(self) -> Recipe:
         """Give the default recipe."""

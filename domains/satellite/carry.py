@@ -17,11 +17,22 @@ from domains.satellite.header import Header
 _STALE = ("STATISTICS_", "TIFFTAG_XRESOLUTION", "TIFFTAG_YRESOLUTION", "TIFFTAG_RESOLUTIONUNIT", "TIFFTAG_MINSAMPLEVALUE")
 _OWN = ("TIFFTAG_MAXSAMPLEVALUE", "SR_", "OVR_RESAMPLING_ALG")
 AREA_OR_POINT = "AREA_OR_POINT"
+# Namespaces of tags that GDAL makes anew, or that are carried as what they mean.
+_MADE = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "COLOR_PROFILE", "TIFF", "SUBDATASETS", "GEOLOCATION", "LocationInfo")
 
 
 def lasting_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Give the tags that still hold after upscaling."""
     return {key: value for key, value in tags.items() if not key.startswith((*_STALE, *_OWN)) and key != AREA_OR_POINT}
+
+
+def dataset_tags(source: Any) -> dict[str, str]:
+    """Give the tags of a scene that still hold; those of a namespace, which a COG would lose, with its name in front."""
+    kept = lasting_tags(source.tags())
+    for space in source.tag_namespaces():
+        if space not in _MADE and not space.startswith("xml:"):
+            kept |= {f"{space}_{key}": text for key, text in lasting_tags(source.tags(ns=space)).items()}
+    return kept
 
 
 def carry_place(source: Any, target: Any, header: Header, scale: int) -> None:

@@ -94,7 +94,7 @@ class Satellite:
         return split(sources, scale, gap, seed)
 
     def operators(self) -> Mapping[str, Callable[[int], Operator]]:
-        """Give the named degradations: bicubic, mtf, mtf-sentinel2-10m, mtf-landsat-oli, box."""
+        """Give the named degradations: bicubic, mtf, mtf-sentinel-2 (bands by name), mtf-sentinel2-10m, mtf-landsat-oli, box."""
         from domains.satellite.degrade import OPERATORS
 
         return dict(OPERATORS)

@@ -37,7 +37,7 @@ def _facts(dataset: Any, header: Header) -> Iterator[Fact]:
             yield Fact(name=name, value=said)
     yield Fact(name="stored type", value=header.encoding.dtype)
     yield Fact(name="compression", value=_compression(dataset))
-    if (size := _pixel_metres(dataset, header)) is not None:
+    if (size := pixel_metres(dataset, header)) is not None:
         yield Fact(name="pixel size", value=size, unit="m", sampled=True)
     for index in header.indexes:
         if described := dataset.descriptions[index - 1]:
@@ -53,7 +53,7 @@ def _compression(dataset: Any) -> str:
     return f"lossy {lossy.upper()}"
 
 
-def _pixel_metres(dataset: Any, header: Header) -> float | None:
+def pixel_metres(dataset: Any, header: Header) -> float | None:
     """Give the side of a pixel on the ground, in metres; None where the file does not say where it lies."""
     if header.transform is None or not dataset.crs:
         return None

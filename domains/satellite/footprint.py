@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from domains.satellite.header import CACHE_BYTES
-from domains.satellite.write import interval_encoding
+from domains.satellite.interval import interval_encoding
 from sr_core.domain import Footprint
 from sr_core.raster import Encoding
 from sr_core.records import Source

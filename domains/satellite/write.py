@@ -11,12 +11,13 @@ import numpy.typing as npt
 from rasterio.errors import RasterioError
 
 from domains.common.geometry import finer_transform
-from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, lasting_tags
+from domains.satellite.carry import carry_bands, carry_place, carry_radiometry, dataset_tags
 from domains.satellite.cog import Flat, copy_as_cog, create_template, put_together
 from domains.satellite.header import gdal_settings, quiet, read_header
 from domains.satellite.interval import NO_CLAIM, half_width_rows, half_widths, interval_encoding
 from domains.satellite.products import open_source
 from domains.satellite.read import measured
+from domains.satellite.stac import Piece, item_text
 from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows
 from sr_core.delivery import Delivery
 from sr_core.domain import OutputPlan
@@ -28,16 +29,16 @@ from sr_core.workspace import file_sha256
 if TYPE_CHECKING:
     from sr_core.trust.verdict import Verdict
 
-IMAGE, INTERVAL, VERDICT = "image", "interval", "verdict"
+IMAGE, INTERVAL, STAC, VERDICT = "image", "interval", "stac", "verdict"
 MASK_ROWS = 512  # SR rows of a mask that are written at once
 
 
 class CogWriter:
     """Writes an upscaled scene from top to bottom and publishes it only when it is whole and valid.
 
-    Beside `<name>.tif` come `<name>.interval.tif` (half-width), `<name>.residual.tif` (y - A z on the LR grid, where asked for) and
-    `<name>.verdict.json`. Bounds, coordinate system, band names, scale, offset, unit, nodata, masks, colour roles and tags are the
-    input's. An input alpha band comes out as 0 or the type's largest value.
+    Beside `<name>.tif` come `<name>.interval.tif` (half-width), `<name>.residual.tif` (y - A z on the LR grid, where asked for),
+    `<name>.stac.json` (a STAC item of them all) and `<name>.verdict.json`. Bounds, coordinate system, band names, scale, offset, unit,
+    nodata, masks, colour roles and tags are the input's. An input alpha band comes out as 0 or the type's largest value.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ class CogWriter:
         try:
             stem = plan.target.with_suffix("")
             self._final = {IMAGE: plan.target, INTERVAL: stem.with_name(stem.name + ".interval.tif")}
-            self._final |= {RESIDUAL: stem.with_name(stem.name + ".residual.tif"), VERDICT: stem.with_name(stem.name + ".verdict.json")}
+            self._final |= {RESIDUAL: stem.with_name(stem.name + ".residual.tif")}
+            self._final |= {role: stem.with_name(f"{stem.name}.{role}.json") for role in (STAC, VERDICT)}
             for role, path in self._final.items():
                 self._delivery.place(role, path)
             self.canvas = Canvas(self._delivery.folder / "rows", layout)
@@ -134,21 +136,32 @@ class CogWriter:
         return None if stored is None else half_widths(self.interval_encoding, stored)
 
     def finish(self, verdict: Verdict) -> tuple[OutputFile, ...]:
-        """Make valid COGs from the canvas, with the verdict in them, and publish them; the verdict receives their sha256.
+        """Make valid COGs from the canvas, with the verdict in them, and a STAC item of them, and publish all.
+
+        The verdict that is written has the sha256 of the others.
 
         Raises
         ------
         OutputError
             If a file cannot be written or is not valid; then none stands at its final place.
         """
+        from sr_core.trust.verdict import in_short
+
         self.canvas.require_whole()
         tags = {**self._tags(), "SR_CLAIM": verdict.claim.text, "SR_VERDICT": f"{verdict.status}: {verdict.sentence}"}
-        outputs: list[str] = []
+        if verdict.checks:
+            tags["SR_CHECKS"] = "; ".join(in_short(check) for check in verdict.checks)
+        pieces: list[Piece] = []
         try:
             for role, make in ((IMAGE, self._make_image), (INTERVAL, self._make_interval), (RESIDUAL, self._make_residual)):
                 if place := make(tags, self._delivery.place(role, self._final[role])):
-                    outputs.append(file_sha256(place))
-            complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": tuple(outputs)})
+                    pieces.append(self._piece(role, place))
+            with gdal_settings(), quiet():
+                text = item_text(self._source, self.header, self.like, self.plan, tuple(pieces), verdict)
+            item = self._delivery.place(STAC, self._final[STAC])
+            item.write_bytes(text.encode())
+            outputs = (*(piece.sha256 for piece in pieces), file_sha256(item))
+            complete = verdict.model_copy(update={"inputs": verdict.inputs or (self.like.sha256,), "outputs": outputs})
             self._delivery.place(VERDICT, self._final[VERDICT]).write_text(complete.to_json())
             return self._delivery.publish()
         except (RasterioError, OSError) as error:
@@ -207,7 +220,7 @@ class CogWriter:
             carry_place(source, template, header, self.plan.scale)
             carry_bands(source, template, header)
             carry_radiometry(source, template, header)
-            template.update_tags(**lasting_tags(source.tags()), **tags)
+            template.update_tags(**{**dataset_tags(source), **tags})
             template.close()
         return self._deliver(IMAGE, STORED, place, mask=self._mask_file() if header.dataset_mask else None)
 
@@ -224,10 +237,20 @@ class CogWriter:
         meaning = f"measurement minus degraded output, {self.header.unit}, on the input's grid"
         return self._make_companion(RESIDUAL, RESIDUAL, Encoding.of("float32"), 1, {**tags, "SR_QUANTITY": meaning}, place)
 
+    def _piece(self, role: str, place: Path) -> Piece:
+        """Describe a finished file."""
+        stored = {IMAGE: self.encoding, INTERVAL: self.interval_encoding, RESIDUAL: Encoding.of("float32")}[role]
+        nodata = self.header.nodata if role == IMAGE else _no_value(stored)
+        return Piece(
+            role, place.name, file_sha256(place), place.stat().st_size, 1 if role == RESIDUAL else self.plan.scale, stored, nodata,
+            alpha=role == IMAGE and self.header.alpha is not None,
+        )  # fmt: skip
+
     def _make_companion(self, role: str, rows: str, encoding: Encoding, scale: int, tags: dict[str, str], place: Path) -> Path:
         channels, height, width = self._shape(scale)
-        nodata = float(NO_CLAIM) if encoding.is_integer else float("nan")
-        template = create_template(self._template(role), height=height, width=width, count=channels, dtype=encoding.dtype, nodata=nodata)
+        template = create_template(
+            self._template(role), height=height, width=width, count=channels, dtype=encoding.dtype, nodata=_no_value(encoding)
+        )
         with gdal_settings(), quiet():
             carry_place(self._source, template, self.header, scale)
             for number, band in enumerate(self.header.bands, 1):
@@ -270,3 +293,8 @@ class CogWriter:
         named = {"SR_MODEL": plan.model, "SR_OPERATOR": plan.operator, "SR_SCALE": str(plan.scale)}
         given = {"SR_" + key.upper().replace("-", "_").removeprefix("SR_"): value for key, value in plan.tags.items() if value}
         return {"SR_CALIBRATION": "none", **named, **given}
+
+
+def _no_value(encoding: Encoding) -> float:
+    """Give the code that says "no claim" in the files beside the image."""
+    return float(NO_CLAIM) if encoding.is_integer else float("nan")

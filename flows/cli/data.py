@@ -43,6 +43,7 @@ class Chain:
 
     def bundle(self, manifest: ManifestRef, processes: Processes | None = None) -> BundleRef:
         """Cut training pairs, and train; with several processes, in the first of them."""
+        from sr_core.stages.ingest import load_manifest
         from sr_core.stages.regions import operator_of
         from sr_core.stages.train import train
 
@@ -51,7 +52,7 @@ class Chain:
         return train(
             store, recipe=self.recipe, workspace=self.workspace, log=self.log,
             parent=self.others.parent, general=general, scales=scales, processes=processes,
-            operator=operator_of(self.domain, self.recipe),
+            operator=operator_of(self.domain, self.recipe, load_manifest(manifest).sources),
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from sr_core.log import Log
 from sr_core.raster import Window
 from sr_core.recipe import Recipe
 from sr_core.records import SPLITS, Manifest, ManifestRef, Source, Split
-from sr_core.stages.regions import operator_of
+from sr_core.stages.regions import kind_of, operator_of
 from sr_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
     ------
     InputError
         If a path does not exist, or no image can be used (the first refusals are quoted).
+    RecipeError
+        If the domain has no degradation of the recipe's name, or none for these bands.
     SplitError
         If the images are too few or too small to be split.
     """
-    operator = operator_of(domain, recipe)
-    gap = max(SMALLEST_GAP, operator.support if operator.windowed else 0)
+    kind_of(domain, recipe)  # a misspelt name is said before any file is read
     sources, refusals = domain.discover(paths, log)
     for refusal in refusals:
         log.say(f"ingest: refused. {refusal.says()}")
@@ -45,6 +46,8 @@ def ingest(domain: Domain, paths: Sequence[Path], *, recipe: Recipe, workspace: 
             f"at least one image that the {domain.name} domain reads",
             reasons,
         )
+    operator = operator_of(domain, recipe, sources)
+    gap = max(SMALLEST_GAP, operator.support if operator.windowed else 0)
     split = _with_note(domain.split(sources, recipe.scale, gap, recipe.seed), sources, operator)
     manifest = Manifest(
         domain=domain.name,

@@ -44,7 +44,7 @@ def prepare(domain: Domain, manifest: ManifestRef, *, recipe: Recipe, workspace:
     """
     content = load_manifest(manifest)
     content.split.check(content.gap)
-    operator = operator_of(domain, recipe)
+    operator = operator_of(domain, recipe, content.sources)
     inputs = {
         "manifest": manifest.hash,
         "operator": operator.digest(),

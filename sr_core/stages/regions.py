@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sr_core.domain import ByBandName
 from sr_core.errors import InputError, RecipeError, ShapeError
 from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window
 from sr_core.records import Manifest, Region, Source
@@ -36,8 +37,8 @@ class Pair:
     encoding: Encoding
 
 
-def operator_of(domain: Domain, recipe: Recipe) -> Operator:
-    """Make the recipe's degradation.
+def kind_of(domain: Domain, recipe: Recipe) -> Callable[[int], Operator]:
+    """Find the recipe's degradation.
 
     Raises
     ------
@@ -49,7 +50,26 @@ def operator_of(domain: Domain, recipe: Recipe) -> Operator:
         raise RecipeError(
             f"operator {recipe.operator!r}", "one of " + ", ".join(kinds), f"Choose one that the {domain.name} domain offers."
         )
-    return kinds[recipe.operator](recipe.scale)
+    return kinds[recipe.operator]
+
+
+def operator_of(domain: Domain, recipe: Recipe, sources: Iterable[Source]) -> Operator:
+    """Make the recipe's degradation for images, which must have the same bands where it depends on their names.
+
+    Raises
+    ------
+    RecipeError
+        If the domain has no degradation of that name, or the images have not the bands for it.
+    """
+    kind = kind_of(domain, recipe)
+    if not isinstance(kind, ByBandName):
+        return kind(recipe.scale)
+    sets = {source.bands: source for source in sources}
+    if len(sets) > 1:
+        given = " and ".join(f"{source.path.name} with {', '.join(bands)}" for bands, source in list(sets.items())[:2])
+        remedy = "Leave one kind of files out, or put their bands in one order."
+        raise RecipeError(given, f"the same bands in all files for the operator {recipe.operator}", remedy)
+    return kind.for_names(recipe.scale, next(iter(sets), ()))
 
 
 def read_pair(domain: Domain, manifest: Manifest, region: Region, operator: Operator, noise: float = 0.0) -> Pair:

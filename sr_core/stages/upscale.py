@@ -146,7 +146,8 @@ def check_fits(scene: Scene | Source, restorer: Restorer) -> None:
         raise ShapeError(
             f"an image of {scene.shape[0]} bands", f"the {len(card.bands)} bands {', '.join(card.bands)}", "Use a band-wise model."
         )
-    if not card.descriptor.bandwise and scene.bands != card.bands and sorted(scene.bands) == sorted(card.bands):
+    ordered = not card.descriptor.bandwise or restorer.operator.bands is not None
+    if ordered and scene.bands != card.bands and sorted(scene.bands) == sorted(card.bands):
         raise ShapeError(f"bands in the order {', '.join(scene.bands)}", ", ".join(card.bands), "Put them in the order of the model.")
 
 

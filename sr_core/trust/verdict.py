@@ -360,3 +360,11 @@ def said(check: CheckResult) -> str:
     limit_text = "" if bound is None else f", limit {check.direction} {bound:.4g}"
     unit = f" {check.unit}" if check.unit else ""
     return f"{check.name} is {check.value:.4g}{unit}{limit_text}{unit if bound is not None else ''}: {check.sentence}"
+
+
+def in_short(check: CheckResult) -> str:
+    """Say in a few words what a check found: name, value with its unit, outcome."""
+    if check.value is None:
+        return f"{check.name}: {check.outcome}"
+    unit = f" {check.unit}" if check.unit else ""
+    return f"{check.name}: {check.value:.4g}{unit} ({check.outcome})"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sr_core.domain import Domain, OutputPlan
+from sr_core.domain import ByBandName, Domain, OutputPlan
 from sr_core.errors import InputError, OutputError, ShapeError, SRError
 from sr_core.log import Silent
 from sr_core.raster import Raster, Window, windows
@@ -108,7 +108,7 @@ def test_recipe_and_operators(domain: Domain) -> None:
     operators = domain.operators()
     assert next(iter(operators)) == recipe.operator
     for make in operators.values():
-        operator = make(SCALE)
+        operator = make.for_names(SCALE, make.names) if isinstance(make, ByBandName) else make(SCALE)
         assert SCALE in operator.scale and operator.describe()
 
 

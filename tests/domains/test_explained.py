@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 import torch
 from scipy.ndimage import binary_erosion
 
-from sr_core.domain import Domain
+from sr_core.domain import ByBandName, Domain
+from sr_core.errors import RecipeError
 from sr_core.log import Silent
 from sr_core.operators import Operator
 from sr_core.raster import BoolArray, Encoding, Float32Array, Raster, Window, fill_nearest
@@ -80,6 +82,10 @@ def operators(domain: Domain, source: Source, all_of_them: bool) -> Iterator[tup
     for kind, scale in CASES if all_of_them else CASES[:1]:
         yield f"{kind} x{scale}", named[kind](scale)
     for kind, make in named.items():
+        if isinstance(make, ByBandName):
+            with suppress(RecipeError):  # bands of another sensor
+                yield f"{kind} x2", make.for_names(2, source.bands)
+            continue
         bands = make(2).bands
         if kind.startswith("mtf") and (bands == source.shape[0] or (all_of_them and bands is None)):
             yield f"{kind} x2", make(2)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from domains.satellite.band_names import words
 from domains.satellite.checks.common import REFLECTANCE, bright, usable
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
@@ -118,9 +118,9 @@ class VegetationIndex:
 
 def band_of(bands: tuple[str, ...], names: tuple[str, ...]) -> int | None:
     """Find a band by name, whatever else it says ("B04", "Red (B04)"); earlier names go first, and red edge is not red."""
-    words = [[band.strip().lower(), *re.split(r"[\s()\[\],;:/]+", band.strip().lower())] for band in bands]
+    each = [words(band) for band in bands]
     for name in names:
-        for number, said in enumerate(words):
+        for number, said in enumerate(each):
             if name in said and "edge" not in said:
                 return number
     return None

@@ -16,7 +16,7 @@ def test_half_widths_come_back(dtype: str) -> None:
     given[0, 1, 2] = np.nan
     mask = np.ones((5, 7), bool)
     mask[4] = False
-    rows, _ = half_width_rows(encoding, given, mask)
+    rows = half_width_rows(encoding, given, mask)
     back = half_widths(encoding, rows.transpose(1, 0, 2))
     assert back.dtype == np.float32 and np.isnan(back[:, 4]).all() and np.isnan(back[0, 1, 2])
     known = mask & np.isfinite(given)

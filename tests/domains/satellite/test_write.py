@@ -14,6 +14,7 @@ from made_scenes import HOLE, nearest, write_tiff
 from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
+from rasterio.transform import GCPTransformer, RPCTransformer
 from rio_cogeo import cog_validate
 
 from domains.satellite.read import GeoScene, discover
@@ -50,8 +51,8 @@ def upscale(path: Path, target: Path, verdict: Verdict, *, half_width: float | N
 def test_round_trip(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
     target = tmp_path / "out" / "sr.tif"
     files = upscale(five_bands, target, verdict, residual=True)
-    assert [f.role for f in files] == ["image", "interval", "residual", "verdict"]
-    assert {p.name for p in target.parent.iterdir()} == {"sr.tif", "sr.interval.tif", "sr.residual.tif", "sr.verdict.json"}
+    assert [f.role for f in files] == ["image", "interval", "residual", "stac", "verdict"]
+    assert {p.name for p in target.parent.iterdir()} == {"sr.tif", "sr.interval.tif", "sr.residual.tif", "sr.stac.json", "sr.verdict.json"}
     with rasterio.open(five_bands) as lr, rasterio.open(target) as sr:
         assert (sr.height, sr.width, sr.count) == (143 * SCALE, 91 * SCALE, 5)
         for col, row in ((0, 0), (91, 0), (0, 143), (91, 143)):
@@ -109,12 +110,12 @@ def test_windows_without_interval_read_as_no_claim(five_bands: Path, tmp_path: P
 
 def test_no_interval_file_without_a_claim(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
     files = upscale(five_bands, tmp_path / "sr.tif", verdict, half_width=None)
-    assert [f.role for f in files] == ["image", "verdict"]
+    assert [f.role for f in files] == ["image", "stac", "verdict"]
 
 
 def test_a_withdrawn_interval_is_a_file_without_values(five_bands: Path, tmp_path: Path, verdict: Verdict) -> None:
     files = upscale(five_bands, tmp_path / "sr.tif", verdict, half_width=float("nan"))
-    assert [f.role for f in files] == ["image", "interval", "verdict"]
+    assert [f.role for f in files] == ["image", "interval", "stac", "verdict"]
     with rasterio.open(files[1].path) as interval:
         assert (interval.read() == interval.nodata).all()
 
@@ -209,6 +210,53 @@ def test_control_points_and_rpcs(tmp_path: Path, verdict: Verdict) -> None:
     with rasterio.open(tmp_path / "rpc_sr.tif") as sr, rasterio.open(path) as lr:
         assert sr.rpcs.line_off == SCALE * lr.rpcs.line_off + (SCALE - 1) / 2 and sr.rpcs.samp_scale == SCALE * lr.rpcs.samp_scale
         assert sr.rpcs.line_num_coeff == lr.rpcs.line_num_coeff and sr.rpcs.lat_off == lr.rpcs.lat_off
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_ground_points_lie_where_they_lay_by_coefficients(shared_data: Path, tmp_path: Path, verdict: Verdict, scale: int) -> None:
+    path = shared_data / "satellite" / "formats" / "rpcs.tif"
+    upscale(path, tmp_path / "sr.tif", verdict, scale=scale)
+    with rasterio.open(path) as lr, rasterio.open(tmp_path / "sr.tif") as sr:
+        rng, rpc = np.random.default_rng(0), lr.rpcs
+        lons = rpc.long_off + rpc.long_scale * rng.uniform(-1, 1, 200)
+        lats = rpc.lat_off + rpc.lat_scale * rng.uniform(-1, 1, 200)
+        heights = rpc.height_off + rpc.height_scale * rng.uniform(-1, 1, 200)
+        assert positions(RPCTransformer(sr.rpcs), lons, lats, heights) == pytest.approx(
+            scale * positions(RPCTransformer(rpc), lons, lats, heights), abs=scale * 1e-6
+        )
+        assert sr.rpcs.line_num_coeff == rpc.line_num_coeff and sr.rpcs.samp_den_coeff == rpc.samp_den_coeff
+        assert (sr.rpcs.err_bias, sr.rpcs.height_off) == (rpc.err_bias, rpc.height_off)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_ground_points_lie_where_they_lay_by_control_points(tmp_path: Path, verdict: Verdict, scale: int) -> None:
+    grid = [(r, c) for r in (0, 20, 45, 70) for c in (0, 25.5, 60, 80)]
+    # A curved surface, so that a shift of half a pixel could not hide in an affine fit.
+    points = [GroundControlPoint(row=r, col=c, x=5e5 + 10 * c + 0.004 * r * c, y=5e6 - 10 * r + 0.003 * c * c, z=12.5) for r, c in grid]
+    utm = rasterio.crs.CRS.from_epsg(32633)
+    path = write_tiff(tmp_path / "lr.tif", np.full((1, 70, 80), 90, np.uint8), edit=lambda dataset: setattr(dataset, "gcps", (points, utm)))
+    upscale(path, tmp_path / "sr.tif", verdict, scale=scale)
+    with rasterio.open(path) as lr, rasterio.open(tmp_path / "sr.tif") as sr:
+        assert [p.z for p in sr.gcps[0]] == [12.5] * 16
+        rng = np.random.default_rng(0)
+        xs, ys = 5e5 + rng.uniform(0, 800, 200), 5e6 - rng.uniform(0, 700, 200)
+        before, after = (positions(GCPTransformer(d.gcps[0]), xs, ys, np.zeros(200)) for d in (lr, sr))
+        assert np.abs(after - scale * before).max() < scale * 1e-6
+
+
+def positions(places: Any, xs: np.ndarray, ys: np.ndarray, zs: np.ndarray) -> np.ndarray:
+    """Rows and columns of ground points, corners of pixels as whole numbers."""
+    with places:
+        return np.array(places.rowcol(xs, ys, zs=zs, op=lambda v: v), np.float64)
+
+
+def test_names_of_tag_spaces_stand_before_their_tags(tmp_path: Path, verdict: Verdict) -> None:
+    path = write_tiff(
+        tmp_path / "lr.tif", np.full((1, 70, 80), 90, np.uint8), edit=lambda dataset: dataset.update_tags(ns="IMAGERY", CLOUDCOVER="7")
+    )
+    upscale(path, tmp_path / "sr.tif", verdict)
+    with rasterio.open(tmp_path / "sr.tif") as sr:
+        assert sr.tags()["IMAGERY_CLOUDCOVER"] == "7"
 
 
 def test_pixel_is_point_keeps_its_corner(tmp_path: Path, verdict: Verdict) -> None:

@@ -65,7 +65,7 @@ def test_a_store_holds_every_training_image_once_more(run: Any, tmp_path: Path) 
     store = prepare(ToyDomain(), run.manifest, recipe=wanted, workspace=place, log=Silent())
     assert store.train_pairs == 3 * run.store.train_pairs
     assert store.val_pairs == run.store.val_pairs
-    operator, manifest = operator_of(ToyDomain(), recipe), load_manifest(run.manifest)
+    operator, manifest = operator_of(ToyDomain(), recipe, ()), load_manifest(run.manifest)
     region = manifest.split.train[0]
     with PatchStore(store.path) as opened:
         found = {pair.name: pair for pair in opened.images("train")}

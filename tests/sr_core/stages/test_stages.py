@@ -89,7 +89,7 @@ def test_smaller_than_a_patch(tmp_path: Path) -> None:
 def test_unknown_operator() -> None:
     domain = ToyDomain()
     with pytest.raises(RecipeError, match="one of bicubic"):
-        operator_of(domain, domain.recipe().with_overrides({"operator": "sharpen"}))
+        operator_of(domain, domain.recipe().with_overrides({"operator": "sharpen"}), ())
 
 
 @pytest.mark.parametrize("network", [{"network.family": "srcnn", "patches.grid": "hr"}, {"network.base": "operator"}])

@@ -103,7 +103,7 @@ def test_a_store_that_was_made_for_another_recipe_is_refused(run: Run, recipe: R
     softened = prepare(ToyDomain(), run.manifest, recipe=soft, workspace=place, log=Silent())
     train(run.store, recipe=recipe, workspace=place, log=Silent(), parent=run.bundle.path, general=softened)  # their own business
     with pytest.raises(StoreError, match=r"a store of pairs under Bicubic.*Gaussian sensor blur.*as the recipe says"):
-        train(run.store, recipe=other, workspace=place, log=Silent(), operator=operator_of(ToyDomain(), other))
+        train(run.store, recipe=other, workspace=place, log=Silent(), operator=operator_of(ToyDomain(), other, ()))
 
 
 def test_a_parent_that_does_not_fit_is_refused(run: Run, recipe: Recipe, place: Workspace, tmp_path: Path) -> None:
