@@ -1,9 +1,9 @@
 """What trust costs: a whole scene with interval, residual and checks beside its mean alone. CPU time of one thread, in one run, in turn.
 
-"Mean alone" is the network row by row without its spread head, projected onto the measurement and rounded to the file's integers, all in
-memory. "All" is the upscale stage: the same, with spread head, interval, residual and every check: the image's own statistics before it,
-the written result read back after it. Scene and result are uncompressed arrays, so that no file format is part of either. Weights are
-random; calibration and reference are made by the real stage, from crops of the same texture, so that no check is left out.
+"Mean alone" is the network row by row without its spread head, projected onto the measurement, rounded to the file's integers and saved.
+"All" is the upscale stage: the same, with spread head, interval, residual and every check: the image's own statistics before it, the
+written result read back after it. Scene and result are uncompressed arrays, so that no file format is part of either. Weights are random;
+calibration and reference are made by the real stage, from crops of the same texture, so that no check is left out.
 
     python bench/trust_cost.py [--side 1024] [--bands 4] [--ensemble 8] [--width 64 --blocks 16]
 """
@@ -80,7 +80,7 @@ def main() -> None:
             means: list[float] = []
             alls: list[float] = []
             for _ in range(given.rounds):
-                timed(mean_alone, means)(one, scene)
+                timed(mean_alone, means)(one, scene, folder / "mean.npz")
                 timed(whole, alls)()
     mean_s = statistics.median(means)
     shares = {f"{part}_share": statistics.median(times) / mean_s for part, times in spent.items()}
@@ -141,8 +141,8 @@ def timed(work: Callable[..., Any], times: list[float]) -> Callable[..., Any]:
     return run
 
 
-def mean_alone(restorer: Restorer, scene: Any) -> None:
-    """Read, predict, project and round a scene, band after band."""
+def mean_alone(restorer: Restorer, scene: Any, target: Path) -> None:
+    """Read, predict, project and round a scene, band after band, and save it."""
     import torch
 
     from sr_core.inference.predictor import fed_rows
@@ -152,6 +152,7 @@ def mean_alone(restorer: Restorer, scene: Any) -> None:
     bands, height, width = scene.shape
     dtype = getattr(torch, restorer.precision)
     lr = scene.read(Window(0, 0, height, width)).pixels
+    stored = []
     for band in range(bands):
         flow = NetFlow(restorer.predictor.net, dtype, False)
         normalised = restorer.predictor.normalised(lr[band : band + 1])
@@ -164,7 +165,8 @@ def mean_alone(restorer: Restorer, scene: Any) -> None:
                 mean[:, done : done + rows] = made[0].float().numpy()
                 done += rows
         mean = mean * np.float32(restorer.card.std) + np.float32(restorer.card.mean)
-        scene.encoding.encode(restorer.delivered(mean, lr[band : band + 1], restorer.operator.for_bands(bands)[band]))
+        stored.append(scene.encoding.encode(restorer.delivered(mean, lr[band : band + 1], restorer.operator.for_bands(bands)[band])))
+    np.savez(target, sr=np.concatenate(stored))
 
 
 if __name__ == "__main__":

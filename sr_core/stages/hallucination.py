@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ENERGY, RATIO, LEAST_RATIO, IMPLAUSIBLE = "guess energy", "guess ratio", "guess ratio, least", "implausible guess"
 OCTAVES, SELF_TEST, CREATED = "octave excess", "LR self-test", "created objects"
 SELF_TESTS = 8  # windows of 128 x 128 LR px, at most: each is a run of the network
-SELF_SHARE = 16  # of an image that comes in windows, one pixel in so many is tested on, at most, but one window
+SELF_SHARE = 32  # of an image that comes in windows, one pixel in so many is tested on, at most, but one window
 TEXTURE_WINDOWS = 64  # in all: the mean over them is known to an eighth of what one of them deviates
 SAME = math.log(1.5)  # natural logs of ratios: nothing within a factor of 1.5 of clean images is an alarm
 FLOORS = {RATIO: SAME, LEAST_RATIO: SAME, IMPLAUSIBLE: SAME, CREATED: SAME}
@@ -42,7 +42,7 @@ class HallucinationMeter:
     ----------
     restorer : the bundle that made it, in the unit of the image at hand.
     shape : rows and columns of the whole output.
-    windows : how many windows will come; at most 8 places are tried on the measurement, of several windows a sixteenth of the image, and at
+    windows : how many windows will come; at most 8 places are tried on the measurement, of several windows a 32nd of the image, and at
         most 64 windows held against real texture.
     """
 

@@ -20,7 +20,7 @@ SIDE = 128  # LR px of a window that may be checked; where a band has fewer rows
 CHECKED = 16  # windows of an image in which the written result is read back and checked, at most
 BEYOND = 2  # LR pixels around a checked window that are looked at, too: so the lines between bands lie inside
 FEWEST = 4  # windows: as many are checked in any image that has them
-SHARE = 4  # beyond these, one window in so many is checked
+SHARE = 8  # beyond these, one window in so many is checked
 
 
 class SeenWindow(Record):
@@ -71,7 +71,7 @@ def cells(area: Window) -> list[Window]:
 
 
 def checked(windows: int) -> int:
-    """Give how many of an image's windows are checked: a quarter of them, 4 to 16."""
+    """Give how many of an image's windows are checked: an eighth of them, 4 to 16."""
     return min(windows, CHECKED, max(FEWEST, windows // SHARE))
 
 
@@ -80,7 +80,7 @@ def chosen(notes: Sequence[BandNote]) -> list[Window]:
 
     Returns
     -------
-    A quarter of the image's windows, 4 to 16, from top to bottom; none if no pixel is valid.
+    An eighth of the image's windows, 4 to 16, from top to bottom; none if no pixel is valid.
     """
     seen = [window for note in notes for window in note.windows]
     count = checked(len(seen))
