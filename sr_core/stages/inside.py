@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sr_core.trust.verdict import CheckResult
 
 SIDE = 256  # LR px of a window, at most
-WINDOWS = (4, 16)  # that are looked at: 4 of any image that has them, 16 at most
+FEWEST, WINDOWS = 4, 16  # that are looked at: 4 of any image that has them, 16 at most
 SHARE = 4  # between these, one window in so many
 READ = 64  # that are read, at most: most of a scene may be nodata
 BANDS = 4  # that are looked at, where all are alike to the model
@@ -153,7 +153,7 @@ def figures_of(read: Read, shape: tuple[int, int, int], step: float, restorer: R
     bands = np.unique(np.linspace(0, shape[0] - 1, min(BANDS, shape[0])).round().astype(int)) if alike else np.arange(shape[0])
     gatherer = Gatherer(step / card.std)
     places, seen = _spread(shape[1], shape[2]), 0
-    wanted = int(np.clip(len(places) // SHARE, *WINDOWS))
+    wanted = int(np.clip(len(places) // SHARE, FEWEST, WINDOWS))
     runs = int(np.clip(shape[1] * shape[2] // (RAW_SIDE**2 * RAW_SHARE), 1, wanted))
     for window in places[:READ]:
         lr = _chosen(read(window), bands)

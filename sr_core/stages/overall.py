@@ -10,7 +10,6 @@ import numpy as np
 
 from sr_core.raster import Window, even_windows
 from sr_core.records import Record
-from sr_core.trust.hallucination import spread_evenly
 
 if TYPE_CHECKING:
     from sr_core.stages.bands import Band
@@ -87,7 +86,7 @@ def chosen(notes: Sequence[BandNote]) -> list[Window]:
     if len(seen) <= count:
         return [s.window for s in seen]
     quarter = count // 4
-    picked = {s.window for s in spread_evenly(seen, count - 2 * quarter)}
+    picked = {s.window for s in seen[:: -(-len(seen) // (count - 2 * quarter))]}
     for size in ("rms", "largest"):
         rest = sorted((s for s in seen if s.window not in picked), key=lambda s: (-getattr(s, size), s.window))
         picked |= {s.window for s in rest[:quarter]}
