@@ -95,7 +95,7 @@ def test_figures_of_windows_are_those_of_the_whole(run: Run, scene: Path, tmp_pa
     restorer = Restorer(run.calibrated.path)
     monkeypatch.setattr(overall, "SIDE", 1024)
     whole = checks_of(upscale_path(ToyDomain(), scene, restorer, tmp_path / "a.npz", log=Silent()).verdict)
-    monkeypatch.setattr(overall, "SIDE", 64)
+    monkeypatch.setattr(overall, "SIDE", 80)
     monkeypatch.setattr(overall, "FEWEST", overall.CHECKED)
     monkeypatch.setattr(bands, "ROWS", (64, 64))
     monkeypatch.setattr(bands, "WHOLE", 0)
