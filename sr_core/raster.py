@@ -6,6 +6,7 @@ them (integer type, scale, offset) is its `Encoding`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,6 +68,17 @@ def windows(height: int, width: int, size: int) -> Iterator[Window]:
     for row in range(0, height, size):
         for col in range(0, width, size):
             yield Window(row, col, min(size, height - row), min(size, width - col))
+
+
+def even_windows(area: Window, rows: int, cols: int) -> Iterator[Window]:
+    """Cut an area into windows of nearly one size, of at most rows x cols pixels, row by row."""
+    down, across = (
+        np.linspace(first, first + length, -(-length // most) + 1).round().astype(int).tolist()
+        for first, length, most in ((area.row, area.height, rows), (area.col, area.width, cols))
+    )
+    for top, bottom in itertools.pairwise(down):
+        for left, right in itertools.pairwise(across):
+            yield Window(top, left, bottom - top, right - left)
 
 
 def fill_nearest(pixels: Float32Array, mask: BoolArray, otherwise: float = 0.0, reach: float = float("inf")) -> Float32Array:

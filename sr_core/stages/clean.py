@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sr_core.domain import Domain
-from sr_core.raster import Raster, windows
+from sr_core.raster import Raster, Window
 from sr_core.records import Group
-from sr_core.stages.evidence import evidence_of, run_checks
-from sr_core.stages.overall import CHECKED, WINDOW
+from sr_core.stages.evidence import context_of, evidence_of, run_checks
+from sr_core.stages.overall import CHECKED, cells
 
 if TYPE_CHECKING:
     from sr_core.stages.reference import Seen
@@ -37,9 +37,9 @@ class CleanFigures:
         self._quantised = encoding.step > 0
         half = None if restorer.calibration is None else seen.restored.half_width
         height, width = lr.mask.shape
-        valid = [window for window in windows(height, width, WINDOW) if lr.mask[window.slices()].any()]
+        valid = [window for window in cells(Window(0, 0, height, width)) if lr.mask[window.slices()].any()]
         for window in spread_evenly(valid, CHECKED):
-            around = window.grown(restorer.margin, height, width)
+            around = window.grown(context_of(restorer.operator), height, width)
             place, fine = ((slice(None), *w.slices()) for w in (around, around.scaled(restorer.scale)))
             part = Raster(lr.pixels[place], lr.mask[around.slices()], lr.bands, lr.unit, lr.valid_range)
             evidence = evidence_of(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sr_core.trust.reference import Reference
     from sr_core.trust.verdict import CheckResult, Evidence
 
+CUBIC = 3  # LR pixels that an interpolated one depends on
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -48,6 +50,14 @@ def protocol_of(restorer: Restorer) -> Protocol:
 
     card = restorer.card
     return Protocol(data_range=card.data_range, border=restorer.scale, rounding="step" if card.step else "none", step=card.step)
+
+
+def context_of(operator: Operator) -> int:
+    """Give the LR pixels around a window that what the checks derive from it depends on: its residual, and the interpolation."""
+    from sr_core.stages.restore import WHOLE
+
+    # Twice the operator's reach: a hole beside the window is filled from pixels as far away again.
+    return max(CUBIC, -(-2 * operator.support // min(operator.scale))) if operator.windowed else WHOLE
 
 
 def evidence_of(

@@ -14,8 +14,10 @@ from sr_core.inference import fed_rows
 from sr_core.inference import footprint as network
 from sr_core.raster import Window
 from sr_core.stages.bands import band_height, bands_of
-from sr_core.stages.overall import CHECKED, WINDOW
+from sr_core.stages.evidence import context_of
+from sr_core.stages.overall import BEYOND, cells, checked
 from sr_core.stages.strips import GROUP
+from sr_core.trust.hallucination import spread_evenly
 
 if TYPE_CHECKING:
     from sr_core.raster import Scene
@@ -68,8 +70,8 @@ def band_work(restorer: Restorer, source: Source | Scene) -> BandWork:
         once = {shape: network.work(restorer.predictor, channels, *shape) for shape in {(w.height, w.width) for w in grown}}
         works = [once[w.height, w.width] for w in grown]
         executor = "tiles" if any(work.executor == "tiles" for work in works) else "whole"
-    windows = [Window(b.row, c, b.height, min(WINDOW, width - c)) for b in bands for c in range(0, width, WINDOW)]
-    around = [w.grown(restorer.margin, height, width) for w in windows[:: max(1, -(-len(windows) // CHECKED))]]
+    windows = [window for band in bands for window in cells(band)]
+    around = [w.grown(BEYOND + context_of(restorer.operator), height, width) for w in spread_evenly(windows, checked(len(windows)))]
     in_work, scratch = _by_windows(restorer, source.shape, bands, works), 0
     if executor == "rows":
         in_work = _by_rows(restorer, source.shape)

@@ -16,7 +16,7 @@ from sr_core.raster import BoolArray, Float32Array
 from sr_core.trust.consistency import away_from_holes, guess_reach, no_split
 from sr_core.trust.hallucination import GuessMeter
 from sr_core.trust.limits import fit_limits
-from sr_core.trust.self_test import SMALLEST_LR, SelfTestMeter, windows_to_test
+from sr_core.trust.self_test import SMALLEST_LR, TEST_SIDE, SelfTestMeter, windows_to_test
 from sr_core.trust.texture import WARN_SD, OctaveMeter
 from sr_core.trust.verdict import CheckResult, limit, skipped
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ENERGY, RATIO, LEAST_RATIO, IMPLAUSIBLE = "guess energy", "guess ratio", "guess ratio, least", "implausible guess"
 OCTAVES, SELF_TEST, CREATED = "octave excess", "LR self-test", "created objects"
 SELF_TESTS = 8  # windows of 128 x 128 LR px, at most: each is a run of the network
+SELF_SHARE = 32  # of an image that comes in windows, one pixel in so many is tested on, at most, but one window
 TEXTURE_WINDOWS = 64  # in all: the mean over them is known to an eighth of what one of them deviates
 SAME = math.log(1.5)  # natural logs of ratios: nothing within a factor of 1.5 of clean images is an alarm
 FLOORS = {RATIO: SAME, LEAST_RATIO: SAME, IMPLAUSIBLE: SAME, CREATED: SAME}
@@ -41,7 +42,8 @@ class HallucinationMeter:
     ----------
     restorer : the bundle that made it, in the unit of the image at hand.
     shape : rows and columns of the whole output.
-    windows : how many windows will come; at most 8 places are tried on the measurement, at most 64 windows held against real texture.
+    windows : how many windows will come; at most 8 places are tried on the measurement, of several windows a 32nd of the image, and at
+        most 64 windows held against real texture.
     """
 
     def __init__(self, restorer: Restorer, shape: tuple[int, int], windows: int = 1) -> None:
@@ -55,9 +57,13 @@ class HallucinationMeter:
         self._absent = {ENERGY: no_split(restorer.operator), OCTAVES: "", SELF_TEST: ""}
         if self._fit is None:
             self._absent[OCTAVES] = "the calibration knows no texture of real images"
-        self._tried, self._textured = max(1, SELF_TESTS // windows), max(1, TEXTURE_WINDOWS // windows)
-        self._every, self._taken = -(-windows // SELF_TESTS), 0
         self._step = 0.0  # of the file, as the windows state it
+        tests = SELF_TESTS if windows == 1 else int(np.clip(self._measured_pixels() // (TEST_SIDE**2 * SELF_SHARE), 1, SELF_TESTS))
+        self._tried, self._textured = max(1, tests // windows), max(1, TEXTURE_WINDOWS // windows)
+        self._every, self._taken = -(-windows // tests), 0
+
+    def _measured_pixels(self) -> int:
+        return math.prod(self._shape) // math.prod(self._restorer.operator.scale)
 
     @property
     def limits(self) -> Limits | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 
 from sr_core.domain import Domain
 from sr_core.log import Log
-from sr_core.raster import Float32Array, Raster, Scene, Window
+from sr_core.raster import Float32Array, Raster, Scene, Window, even_windows
 from sr_core.records import Manifest, Region, Source
 from sr_core.stages.evidence import residual_of
 from sr_core.stages.regions import Pair, Read, enlarge_mask, read_pair, reader_of
@@ -24,11 +23,12 @@ if TYPE_CHECKING:
     from sr_core.trust.verdict import CheckResult
 
 SIDE = 256  # LR px of a window, at most
-WINDOWS = 16  # that are looked at
+FEWEST, WINDOWS = 4, 16  # that are looked at: 4 of any image that has them, 16 at most
+SHARE = 4  # between these, one window in so many
 READ = 64  # that are read, at most: most of a scene may be nodata
 BANDS = 4  # that are looked at, where all are alike to the model
 RAW_SIDE = 64  # LR px of a window that the network is run on
-RAW_SHARE = 8  # the network is run on one pixel in so many, at most, but once
+RAW_SHARE = 32  # the network is run on one pixel in so many, at most, but once
 BORDER = 4  # LR px of such a window that are not looked at: it has no surroundings
 GOLDEN = 0.6180339887498949
 REASONS = 2  # named in a claim's text
@@ -138,7 +138,7 @@ def declared_by(domain: Domain, manifest: Manifest, scale: int) -> Declared:
 
 
 def figures_of(read: Read, shape: tuple[int, int, int], step: float, restorer: Restorer) -> Figures:
-    """Measure an image in at most 16 windows that are spread over it.
+    """Measure an image in a quarter of its windows, 4 to 16, that are spread over it.
 
     Parameters
     ----------
@@ -152,8 +152,10 @@ def figures_of(read: Read, shape: tuple[int, int, int], step: float, restorer: R
     alike = card.descriptor.bandwise and restorer.operator.bands is None
     bands = np.unique(np.linspace(0, shape[0] - 1, min(BANDS, shape[0])).round().astype(int)) if alike else np.arange(shape[0])
     gatherer = Gatherer(step / card.std)
-    runs, seen = int(np.clip(shape[1] * shape[2] // (RAW_SIDE**2 * RAW_SHARE), 1, WINDOWS)), 0
-    for window in _spread(shape[1], shape[2])[:READ]:
+    places, seen = _spread(shape[1], shape[2]), 0
+    wanted = int(np.clip(len(places) // SHARE, FEWEST, WINDOWS))
+    runs = int(np.clip(shape[1] * shape[2] // (RAW_SIDE**2 * RAW_SHARE), 1, wanted))
+    for window in places[:READ]:
         lr = _chosen(read(window), bands)
         if not lr.mask.any():
             continue
@@ -165,7 +167,7 @@ def figures_of(read: Read, shape: tuple[int, int, int], step: float, restorer: R
             _see_raw(gatherer, middle, restorer)
             runs -= 1
         seen += 1
-        if seen == WINDOWS:
+        if seen == wanted:
             break
     return gatherer.figures()
 
@@ -191,12 +193,7 @@ def _see_raw(gatherer: Gatherer, lr: Raster, restorer: Restorer) -> None:
 
 def _spread(height: int, width: int) -> list[Window]:
     """Cut an image into windows of nearly one size, in an order in which the first ones are spread over all of it."""
-    rows, cols = (np.linspace(0, side, -(-side // SIDE) + 1).round().astype(int).tolist() for side in (height, width))
-    places = [
-        Window(top, left, bottom - top, right - left)
-        for top, bottom in itertools.pairwise(rows)
-        for left, right in itertools.pairwise(cols)
-    ]
+    places = list(even_windows(Window(0, 0, height, width), SIDE, SIDE))
     return [places[n] for n in sorted(range(len(places)), key=lambda n: n * GOLDEN % 1)]
 
 

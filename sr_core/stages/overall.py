@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sr_core.raster import Window
+from sr_core.raster import Window, even_windows
 from sr_core.records import Record
 
 if TYPE_CHECKING:
     from sr_core.stages.bands import Band
     from sr_core.trust.verdict import CheckResult
 
-WINDOW = 256  # LR columns of a window that may be checked
-CHECKED = 16  # windows of an image in which the written result is read back and checked
+SIDE = 128  # LR px of a window that may be checked; where a band has fewer rows it is wider, up to twice as wide
+CHECKED = 16  # windows of an image in which the written result is read back and checked, at most
+BEYOND = 2  # LR pixels around a checked window that are looked at, too: so the lines between bands lie inside
+FEWEST = 4  # windows: as many are checked in any image that has them
+SHARE = 8  # beyond these, one window in so many is checked
 
 
 class SeenWindow(Record):
@@ -49,8 +52,7 @@ def note_of(band: Band, step: float) -> BandNote:
     """Sum up a band that comes with its residual; `step` is the quantisation step of the file (0: floating point)."""
     assert band.residual is not None
     values, squares, above, seen = 0, 0.0, 0, []
-    for col in range(0, band.window.width, WINDOW):
-        window = Window(band.window.row, col, band.window.height, min(WINDOW, band.window.width - col))
+    for window in cells(band.window):
         rows, cols = window.inside(band.window).slices()
         size = np.abs(band.residual[:, rows, cols][:, band.lr.mask[rows, cols]], dtype=np.float64)
         if not size.size:
@@ -62,18 +64,29 @@ def note_of(band: Band, step: float) -> BandNote:
     return BandNote(values=values, squares=squares, largest=largest, above=above, windows=tuple(seen))
 
 
+def cells(area: Window) -> list[Window]:
+    """Cut an image, or a band of it, into the windows that may be checked: of at most 128 x 128 LR px, of 256 columns in low bands."""
+    return list(even_windows(area, SIDE, min(2 * SIDE, SIDE * SIDE // min(SIDE, area.height))))
+
+
+def checked(windows: int) -> int:
+    """Give how many of an image's windows are checked: an eighth of them, 4 to 16."""
+    return min(windows, CHECKED, max(FEWEST, windows // SHARE))
+
+
 def chosen(notes: Sequence[BandNote]) -> list[Window]:
     """Choose the windows that are checked: half of them spread over the image, the others where the residual is largest.
 
     Returns
     -------
-    At most 16 windows, from top to bottom; none if no pixel is valid.
+    An eighth of the image's windows, 4 to 16, from top to bottom; none if no pixel is valid.
     """
     seen = [window for note in notes for window in note.windows]
-    if len(seen) <= CHECKED:
+    count = checked(len(seen))
+    if len(seen) <= count:
         return [s.window for s in seen]
-    half, quarter = CHECKED // 2, CHECKED // 4
-    picked = {s.window for s in seen[:: -(-len(seen) // half)]}
+    quarter = count // 4
+    picked = {s.window for s in seen[:: -(-len(seen) // (count - 2 * quarter))]}
     for size in ("rms", "largest"):
         rest = sorted((s for s in seen if s.window not in picked), key=lambda s: (-getattr(s, size), s.window))
         picked |= {s.window for s in rest[:quarter]}

@@ -18,11 +18,11 @@ from sr_core.memory import give_back
 from sr_core.raster import OutputFile, Scene, SceneWriter, Window
 from sr_core.records import Source
 from sr_core.stages.bands import Band, bands_of, restore_bands, seams_of
-from sr_core.stages.evidence import Grid, evidence_of, reference_for, run_checks, worst_of
+from sr_core.stages.evidence import Grid, context_of, evidence_of, reference_for, run_checks, worst_of
 from sr_core.stages.hallucination import HallucinationMeter
 from sr_core.stages.inside import Inside, look_inside
 from sr_core.stages.kernel import kernel_check
-from sr_core.stages.overall import BandNote, chosen, note_of, overall_figures
+from sr_core.stages.overall import BEYOND, BandNote, chosen, note_of, overall_figures
 from sr_core.stages.plan import gives_interval, make_plan
 from sr_core.stages.regions import check_whole, enlarge_mask
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
     from sr_core.trust.verdict import CheckResult, Claim, Verdict
 
-BEYOND = 2  # LR pixels around a checked window that are looked at, too: so the lines between bands lie inside
 WAITING = 2  # bands that the writer has not finished, at most
 
 
@@ -213,7 +212,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
     for done, chosen_window in enumerate(places):
         log.progress("checking the written file", done, len(places))
         window = chosen_window.grown(BEYOND, height, width)
-        around = window.grown(restorer.margin, height, width)
+        around = window.grown(context_of(restorer.operator), height, width)
         lr = scene.read(around)
         written = writer.reread(around.scaled(restorer.scale))
         half_width = writer.reread_half_width(around.scaled(restorer.scale))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -90,13 +91,22 @@ def octave_power(image: npt.NDArray[np.floating]) -> Float64Array:
     if image.ndim != 3 or min(image.shape[1:]) < SMALLEST_LR_SIDE:
         raise ShapeError(f"an image of shape {image.shape}", "(C, H, W) of at least 16 x 16 px", "Give a larger image.")
     height, width = image.shape[1:]
-    frequency = 2 * np.maximum(np.abs(np.fft.fftfreq(height))[:, None], np.abs(np.fft.fftfreq(width))[None, :])
     from sr_core.metrics.resolution import hann, spectrum
 
-    power = np.abs(spectrum(image.astype(np.float64))) ** 2
+    waves = spectrum(image.astype(np.float64))
+    power = (waves.real**2 + waves.imag**2).reshape(len(image), -1)
     scale = height * width * float(np.sum(hann(height) ** 2) * np.sum(hann(width) ** 2))
-    rings = [power[:, (frequency > 2.0 ** -(k + 1)) & (frequency <= 2.0**-k)].sum(axis=1) for k in range(RINGS)]
-    return np.asarray(np.stack(rings, axis=1) / scale, np.float64)
+    octave = _octave(height, width)
+    rings = [np.bincount(octave, band, RINGS + 1)[:RINGS] for band in power]
+    return np.asarray(np.stack(rings) / scale, np.float64)
+
+
+@lru_cache(maxsize=4)
+def _octave(height: int, width: int) -> npt.NDArray[np.intp]:
+    """Give the octave of each wave of a spectrum of that size, flat; 4 for those below."""
+    frequency = 2 * np.maximum(np.abs(np.fft.fftfreq(height))[:, None], np.abs(np.fft.fftfreq(width))[None, :])
+    octave: npt.NDArray[np.intp] = (RINGS - np.digitize(frequency, [2.0 ** -(k + 1) for k in reversed(range(RINGS))], right=True)).ravel()
+    return octave
 
 
 def fit_octaves(pairs: Iterable[tuple[Float32Array, Float32Array, BoolArray | None]], side: int = SIDE) -> OctaveFit:

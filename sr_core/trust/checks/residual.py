@@ -204,10 +204,14 @@ def rounding_passed(evidence: Evidence) -> float:
     operator = evidence.operator
     if operator is None:
         return 0.0
-    side = 17
-    delta = torch.zeros(operator.bands or 1, side, side, dtype=torch.float64)
-    delta[:, side // 2, side // 2] = 1.0
-    return float(operator.adjoint(delta).square().sum(dim=(1, 2)).max().sqrt())
+
+    def passed() -> float:
+        side = 17
+        delta = torch.zeros(operator.bands or 1, side, side, dtype=torch.float64)
+        delta[:, side // 2, side // 2] = 1.0
+        return float(operator.adjoint(delta).square().sum(dim=(1, 2)).max().sqrt())
+
+    return evidence.once("rounding passed", passed)
 
 
 def _variation(y: Float32Array, mask: BoolArray) -> Float32Array:

@@ -105,8 +105,10 @@ def _pattern(fine: Float32Array, inner: BoolArray) -> float:
 
 
 def _numeric(evidence: Evidence) -> float:
-    values = np.abs(evidence.bicubic[:, evidence.mask_hr])
-    return NUMERIC * float(values.max()) if values.size else 0.0
+    def largest() -> float:
+        return float(np.max(np.abs(evidence.bicubic), where=evidence.mask_hr, initial=0.0))
+
+    return NUMERIC * evidence.once("largest value", largest)
 
 
 def _detail(evidence: Evidence) -> float:

@@ -93,8 +93,10 @@ def test_an_upscale_carries_every_figure_with_its_limit_and_where_that_came_from
 
 def test_figures_of_windows_are_those_of_the_whole(run: Run, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     restorer = Restorer(run.calibrated.path)
+    monkeypatch.setattr(overall, "SIDE", 1024)
     whole = checks_of(upscale_path(ToyDomain(), scene, restorer, tmp_path / "a.npz", log=Silent()).verdict)
-    monkeypatch.setattr(overall, "WINDOW", 64)
+    monkeypatch.setattr(overall, "SIDE", 80)
+    monkeypatch.setattr(overall, "FEWEST", overall.CHECKED)
     monkeypatch.setattr(bands, "ROWS", (64, 64))
     monkeypatch.setattr(bands, "WHOLE", 0)
     parts = checks_of(upscale_path(ToyDomain(), scene, restorer, tmp_path / "b.npz", log=Silent()).verdict)

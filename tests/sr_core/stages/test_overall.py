@@ -17,7 +17,7 @@ from sr_core.raster import Raster, Window
 from sr_core.stages import bands
 from sr_core.stages import upscale as stage
 from sr_core.stages.bands import Band
-from sr_core.stages.overall import CHECKED, BandNote, SeenWindow, chosen, note_of, overall_figures
+from sr_core.stages.overall import CHECKED, BandNote, SeenWindow, cells, checked, chosen, note_of, overall_figures
 from sr_core.stages.restore import Restorer
 from sr_core.stages.upscale import upscale_path
 
@@ -31,8 +31,8 @@ def test_a_band_is_summed_up_over_its_valid_values() -> None:
     band = Band(Window(32, 0, 3, 600), Raster(residual, mask, ("a", "b"), "DN", (0, 9)), nothing, nothing, residual)
     note = note_of(band, step=1.5)
     assert (note.values, note.squares, note.largest, note.above) == (2400, 9.5625, 3.0, 1)
-    assert [w.window for w in note.windows] == [Window(32, 0, 3, 256), Window(32, 256, 3, 256), Window(32, 512, 3, 88)]
-    assert [w.largest for w in note.windows] == [3.0, 0.75, 0.0] and note.windows[0].rms == pytest.approx(3 / 1024**0.5)
+    assert [w.window for w in note.windows] == [Window(32, 200 * n, 3, 200) for n in range(3)]
+    assert [w.largest for w in note.windows] == [3.0, 0.75, 0.0] and note.windows[0].rms == pytest.approx(3 / 800**0.5)
     assert BandNote.from_json(note.to_json(), "x") == note
     figures = overall_figures([note, note], 7, 1.5, "DN")
     assert [(f.value, f.unit) for f in figures] == [
@@ -42,6 +42,16 @@ def test_a_band_is_summed_up_over_its_valid_values() -> None:
         (7.0, "values"),
     ]
     assert [f.unit for f in overall_figures([note], 0, 0.0, "DN")] == ["DN", "DN"] and overall_figures([BandNote()], 0, 1.0, "DN") == ()
+
+
+def test_an_eighth_of_an_image_is_checked_in_small_windows() -> None:
+    counted = {}
+    for side in (100, 256, 512, 1024, 2048, 10980):
+        found = [window for row in range(0, side, 256) for window in cells(Window(row, 0, min(256, side - row), side))]
+        assert sum(w.height * w.width for w in found) == side**2 and max(w.height * w.width for w in found) <= 128**2
+        counted[side] = checked(len(found))
+    assert counted == {100: 1, 256: 4, 512: 4, 1024: 8, 2048: 16, 10980: 16}
+    assert {(w.height, w.width) for w in cells(Window(64, 0, 32, 1000))} == {(32, 250)}
 
 
 def test_windows_with_the_largest_residuals_are_looked_at() -> None:

@@ -33,7 +33,7 @@ def scene(tmp_path: Path) -> Path:
 
 def test_windows_give_what_the_whole_gives(restorer: Restorer, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = upscale_path(ToyDomain(), scene, restorer, tmp_path / "whole.npz", log=Silent())
-    monkeypatch.setattr(overall, "WINDOW", 48)
+    monkeypatch.setattr(overall, "SIDE", 48)
     monkeypatch.setattr(bands, "ROWS", (32, 32))
     monkeypatch.setattr(bands, "WHOLE", 0)
     windowed = upscale_path(ToyDomain(), scene, restorer, tmp_path / "windows.npz", log=Silent())
