@@ -64,7 +64,7 @@ class TextureLow:
         noise = _fine_noise(evidence)
         for fine, plain in zip(evidence.fine, evidence.fine_bicubic, strict=True):
             own, base = float(np.std(fine[evidence.inner], dtype=np.float64)), float(np.std(plain[evidence.inner], dtype=np.float64))
-            base = base if not base >= noise else math.sqrt(base**2 - noise**2)
+            base = math.sqrt(max(base**2 - noise**2, 0.0))  # NaN stays NaN
             if evidence.inner.any() and base > max(4 * evidence.step * ROUNDING, _numeric(evidence)):
                 value = -math.log(own / base) if own > 0 else math.inf if own == 0 else math.nan
                 worst = value if worst is None or not value <= worst else worst
