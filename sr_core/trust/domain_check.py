@@ -240,7 +240,8 @@ def _apart(rows: Matrix, parts: npt.NDArray[np.intp]) -> Matrix:
     sums = rows[parts].sum(axis=1)
     spread = (rows**2).sum(axis=0) + total * STEADY**2
     share = np.minimum(sums**2 * (total / (size * (total - size))) / spread, 1 - CERTAIN)
-    return np.sqrt((total - 2) * share / (1 - share))
+    apart: Matrix = np.sqrt((total - 2) * share / (1 - share))
+    return apart
 
 
 def _drift_limits(rows: Matrix, known: int, seed: int) -> tuple[float, float]:
