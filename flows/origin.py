@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sr_core.ancestry import TrainedOn
 from sr_core.errors import BundleError, RegistryError, SRError
 from sr_core.records import Record
 from sr_core.trust.claim import Rule
@@ -52,6 +53,7 @@ class Card(View):
     credits: tuple[str, ...]
     notes: tuple[str, ...]
     perceptual: bool = False
+    trained_on: TrainedOn | None = None
     weights: str
 
 

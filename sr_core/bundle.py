@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 import sr_core
+from sr_core.ancestry import TrainedOn
 from sr_core.errors import BundleError, SRError, StoreError
 from sr_core.networks import Descriptor, SRNet, build
 from sr_core.recipe import Recipe
@@ -74,6 +75,7 @@ class BundleCard(Record):
     projection : whether the output is projected onto the measurement.
     noise : standard deviation of the measurement's white noise, in `unit`; 0: none. Projection and its check allow for it.
     perceptual : whether an adversarial phase made it, which trades PSNR for texture; only a recipe of that purpose asks for one.
+    trained_on : the groups that it and its parents have learned from; None in cards that do not say.
     weights : hash of the weights; halo : LR pixels of context that a window needs. Both are filled in by `Bundle.save`.
     """
 
@@ -97,6 +99,7 @@ class BundleCard(Record):
     projection: bool = True
     noise: float = Field(default=0.0, exclude_if=lambda noise: not noise)
     perceptual: bool = False
+    trained_on: TrainedOn | None = Field(default=None, exclude_if=lambda groups: groups is None)
     weights: Digest = ""
     halo: int = 0
 

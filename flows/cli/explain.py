@@ -12,6 +12,7 @@ from flows.cli import options
 if TYPE_CHECKING:
     from flows.explaining import Chain
     from flows.origin import Model
+    from sr_core.ancestry import TrainedOn
     from sr_core.trust.verdict import CheckResult, Claim, Verdict
 
 WORDS = {"pass": "passed", "warn": "warned", "fail": "failed", "skipped": "not run"}
@@ -170,6 +171,7 @@ def _model(chain: Chain) -> Iterator[str]:
         yield _row("folder", str(model.folder))
         yield _row("network", f"{card.descriptor.family}, x{card.descriptor.scale}, over {card.descriptor.base} base, unit {card.unit}")
         yield _row("trained on", f"{card.data_summary} (store {card.data[:12]})")
+        yield _row("its groups", _groups(card.trained_on))
         yield _row("goes on from", "; ".join(map(_parent, card.parents, model.parents)) or "no other model")
     if operator:
         yield _row("degradation", operator)
@@ -183,6 +185,13 @@ def _model(chain: Chain) -> Iterator[str]:
     yield _row("software", card.software)
     if model.decision and chain.path is not None:
         yield _row("gate", model.decision)
+
+
+def _groups(trained_on: TrainedOn | None) -> str:
+    if trained_on is None:
+        return "not recorded, so nobody can tell whether an image of yours trained it"
+    rest = "" if trained_on.complete else "; a parent or other training data of it did not record theirs"
+    return f"{len(trained_on.groups)} learned from, known by their hashes: none of them may calibrate or test it{rest}"
 
 
 def _parent(weights: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sr_core.ancestry import check_apart
 from sr_core.domain import Domain
 from sr_core.errors import TrustError
 from sr_core.log import Log
@@ -41,10 +42,13 @@ def calibrate(
     Raises
     ------
     TrustError
-        If a calibration group took part in training.
+        If a calibration group took part in training, that of a parent included.
     """
+    from sr_core.bundle import read_card
+
     content = load_manifest(manifest)
     _apart(content)
+    check_apart(read_card(bundle.path).trained_on, content.split.calibration, "calibration")
     inputs = {"manifest": manifest.hash, "bundle": bundle.hash, "plan": recipe.calibration.digest()}
 
     def build(folder: Path) -> CalibrationRef:

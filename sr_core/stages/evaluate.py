@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sr_core.ancestry import check_apart
 from sr_core.domain import Domain
 from sr_core.evaluation import PARENT, RIVALS, Evaluation, Method, MethodScore, RegionScore
 from sr_core.log import Log
@@ -65,11 +66,17 @@ def evaluate(
     EvaluationRef
         `evaluation.json`, `precision.json` where the device gains from a shortened number format, and, a region each, an archive of
         the images that the report shows.
+
+    Raises
+    ------
+    TrustError
+        If the model or a parent of it has learned from a test group.
     """
-    from sr_core.bundle import Bundle
+    from sr_core.bundle import Bundle, read_card
     from sr_core.stages.restore import Restorer
 
     content = load_manifest(manifest)
+    check_apart(read_card(calibrated.path).trained_on, content.split.test, "test")
     rivals: dict[Method, Restorer] = {}
     for name, place in zip(RIVALS, (champion, pixel_champion), strict=True):
         rival = Restorer(place) if place is not None else None

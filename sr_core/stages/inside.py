@@ -68,15 +68,34 @@ def look_inside(domain: Domain, source: Source, scene: Scene, restorer: Restorer
     declared, fit = (None, None) if reference is None else (reference.facts, reference.domain)
     facts = domain.facts(source) if declared is not None else ()
     by_fact = check_facts(declared, facts)
+    few = _too_few(scene)
     figures = Figures() if fit is None else figures_of(scene.read, scene.shape, scene.encoding.step, restorer)
     joint, *single = check_figures(fit, figures)
     outside = () if declared is None else differences(declared, facts).outside
     reasons = [*outside[:REASONS], *([f"{len(outside) - REASONS} more facts differ"] if len(outside) > REASONS else [])]
-    abstains = [by_fact] if outside else []
+    abstains = [said(by_fact)] if outside else []
     if fit is not None and fit.abstains and joint.outcome == "warn":
         reasons.append(joint.sentence.rstrip("."))
-        abstains.append(joint)
-    return Inside((by_fact, joint, *single), tuple(said(check) for check in abstains), "; ".join(reasons))
+        abstains.append(said(joint))
+    if few:
+        reasons.append(few)
+        abstains.append(f"valid values: {few}.")
+    return Inside((by_fact, joint, *single), tuple(abstains), "; ".join(reasons))
+
+
+def _too_few(scene: Scene) -> str:
+    """Say that an image has some, but fewer valid values than any image that was calibrated on; "" where it has enough, or none at all.
+
+    Windows are read until enough are found, so that all of an image is read only where hardly any of it is valid.
+    """
+    from sr_core.trust.scores import ENOUGH_VALUES
+
+    values = 0
+    for window in _spread(*scene.shape[1:]):
+        values += scene.shape[0] * int(np.count_nonzero(scene.read(window).mask))
+        if values >= ENOUGH_VALUES:
+            return ""
+    return f"only {values} of its values are valid, and {ENOUGH_VALUES} are needed" if values else ""
 
 
 def figures_within(pair: Pair, restorer: Restorer) -> tuple[CheckResult, ...]:

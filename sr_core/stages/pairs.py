@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sr_core.errors import StoreError
@@ -32,18 +33,25 @@ class Pairs:
         general = () if self.general is None else (self.general,)
         return tuple(ref.hash for ref in (self.own, *general, *self.scales))
 
+    def folders(self, mixes_general: bool) -> tuple[Path, ...]:
+        """Give the stores that are learned from; the general one only where its patches are mixed in."""
+        general = () if self.general is None or not mixes_general else (self.general,)
+        return tuple(ref.path for ref in (self.own, *general, *self.scales))
+
 
 @dataclass(frozen=True)
 class OpenPairs:
     """The opened stores.
 
-    `reader` gives the domain's own patches, `mixture` those of all (None where there are no others); `words` say what the others are.
+    `reader` gives the domain's own patches, `mixture` those of all (None where there are no others); `words` say what the others are,
+    `mixes_general` whether general ones are among them.
     """
 
     store: PatchStore
     reader: Reader
     mixture: Mixture | None
     words: tuple[str, ...]
+    mixes_general: bool
 
 
 @contextmanager
@@ -86,7 +94,7 @@ def open_pairs(pairs: Pairs, recipe: Recipe, device: str, log: Log, mixes: bool,
             words.append(f"{share:.0%} of every batch are general patches of {len(general.sources)} pictures")
         for sentence in words:
             log.say(f"train: {sentence}")
-        yield OpenPairs(store, own, Mixture(own, parts) if parts else None, tuple(words))
+        yield OpenPairs(store, own, Mixture(own, parts) if parts else None, tuple(words), pairs.general is not None and share > 0)
 
 
 def check_store(store: PatchStore, recipe: Recipe, scale: int, smoothed: tuple[float, ...] | None = None) -> None:

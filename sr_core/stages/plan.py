@@ -72,6 +72,7 @@ def _key(source: Source, scene: Scene, restorer: Restorer, plan: OutputPlan) -> 
         "run": [
             restorer.precision,
             restorer.device,
+            restorer.estimator,
             predictor.tile,
             predictor.strip,
             list(predictor.ensemble.symmetries),

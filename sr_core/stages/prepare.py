@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from sr_core.ancestry import STORE, groups_in
 from sr_core.domain import Domain
 from sr_core.errors import ShapeError, SRError, StoreError
 from sr_core.log import Log
@@ -84,15 +85,15 @@ def _build(folder: Path, domain: Domain, manifest: Manifest, ref: ManifestRef, o
             f"at least one training image of {recipe.patches.size} x {recipe.patches.size} px on the {recipe.patches.grid} grid",
             "Give larger images, or a smaller patch with patches.size.",
         )
-    _write_counts(folder / "store.json", train, val)
+    _write_record(folder / STORE, train, val, groups_in((*manifest.split.train, *manifest.split.val)))
     with PatchStore(folder) as store:
         log.say(f"prepare: {summarise(store).sentence(recipe.patches)}")
     return StoreRef(path=folder, hash=folder_sha256(folder), made_from=(ref.hash,), train_pairs=train, val_pairs=val)
 
 
-def _write_counts(path: Path, train: int, val: int) -> None:
+def _write_record(path: Path, train: int, val: int, groups: tuple[str, ...]) -> None:
     try:
-        path.write_text(json.dumps({"train_pairs": train, "val_pairs": val}) + "\n")
+        path.write_text(json.dumps({"train_pairs": train, "val_pairs": val, "groups": groups}) + "\n")
     except OSError as error:
         path.unlink(missing_ok=True)
         raise StoreError(

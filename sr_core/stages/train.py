@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sr_core.ancestry import of_store, together
 from sr_core.log import Log, Silent
 from sr_core.recipe import Recipe
 from sr_core.records import BundleRef, StoreRef
@@ -153,6 +154,7 @@ def _build(work: _Work, log: Log, processes: Processes) -> BundleRef:
             projection=operator_from(store.operator).invertible,
             noise=recipe.noise,
             perceptual=trained.perceptual,
+            trained_on=together((*map(of_store, pairs.folders(opened.mixes_general)), *(() if parent is None else (parent.trained_on,)))),
         )
     made = folder / "bundle"
     if made.exists():

@@ -28,7 +28,7 @@ from sr_core.stages.regions import check_whole, enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
-    from sr_core.trust.verdict import CheckResult, Claim, Verdict
+    from sr_core.trust.verdict import CheckResult, Verdict
 
 WAITING = 2  # bands that the writer has not finished, at most
 
@@ -228,7 +228,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
     if clipped:
         log.say(f"upscale: {clipped} values of {source.path.name} lay beyond what the file can hold and were cut to its range")
     return judge(
-        _claim(domain, restorer, sum(note.values for note in notes)),
+        restorer.claim(domain.group_kind),
         (
             *worst_of(results),
             *invented.results(),
@@ -244,14 +244,3 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         software=software(),
         time=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
-
-
-def _claim(domain: Domain, restorer: Restorer, values: int) -> Claim:
-    """Give what may be said of an image with so many valid values: nothing, where they are fewer than any calibrated image had."""
-    from sr_core.trust.claim import withdraw
-    from sr_core.trust.scores import ENOUGH_VALUES
-
-    claim = restorer.claim(domain.group_kind)
-    if values >= ENOUGH_VALUES or claim.level == "none":
-        return claim
-    return withdraw(claim, f"only {values} of its values are valid, and {ENOUGH_VALUES} are needed")

@@ -122,12 +122,12 @@ class Derived:
     @cached_property
     def fine(self) -> Float32Array:
         """Fine texture of z, float32 (C, H, W); only where `inner`."""
-        return _fine(self.z, self.mask_hr)
+        return fine_of(self.z, self.mask_hr)
 
     @cached_property
     def fine_bicubic(self) -> Float32Array:
         """Fine texture of plain bicubic, float32 (C, H, W); only where `inner`."""
-        return _fine(self.bicubic, self.mask_hr)
+        return fine_of(self.bicubic, self.mask_hr)
 
 
 def reach_of(operator: Operator | None, scale: tuple[int, int]) -> int:
@@ -142,7 +142,8 @@ def far_from_nodata(mask: BoolArray, reach: int) -> BoolArray:
     return mask if mask.all() else np.asarray(minimum_filter(mask, 2 * max(1, reach) + 1, mode="nearest"), np.bool_)
 
 
-def _fine(image: Float32Array, mask: BoolArray) -> Float32Array:
+def fine_of(image: Float32Array, mask: BoolArray) -> Float32Array:
+    """Give what a Gaussian window does not pass of an image (C, H, W), float32; values that are not in the mask count as 0."""
     from scipy.ndimage import gaussian_filter
 
     known = image if mask.all() else np.where(mask, image, np.float32(0))

@@ -3,7 +3,7 @@
 References
 ----------
 Vovk et al. (2005), Algorithmic Learning in a Random World (conformal quantiles). Hampel, F. (1974),
-doi:10.1080/01621459.1974.10482962 (median and median absolute deviation).
+doi:10.1080/01621459.1974.10482962 (median and median absolute deviation). Pitman (1937), doi:10.2307/2984124 (tests by permutation).
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ NORMAL = 1.48  # standard deviation of a normal distribution, in median absolute
 LEAST_UNITS = 5  # below it, median and deviation of the others say nothing
 LARGEST = 1e6  # a deviation is cut here
 DRIFT_RATES = (0.05, 0.01)  # of warning, of abstaining
-DRAWS = 4000
+DRAWS, LOTS = 4000, 20  # drawn in so many lots, so that large batches need no large memory
+STEADY = 0.1  # deviations: a statistic that varies less counts as varying so much, so that no trifle is a drift
+CERTAIN = 1e-9  # relative: sums of the same units in another order differ by less
 Matrix = npt.NDArray[np.float64]
 
 
@@ -162,8 +164,8 @@ class Drift(Record):
     Attributes
     ----------
     units : new units that were compared; 0 where nothing could be.
-    value : D, the largest |mean deviation| sqrt(units) over the statistics; `statistic` is that one.
-    warn_at, abstain_at : 95 % and 99 % quantiles of D over batches of as many calibration units.
+    value : D, the largest |difference of means| over its standard error, of all statistics; `statistic` is that one.
+    warn_at, abstain_at : 95 % and 99 % quantiles of D where new and calibration units are told apart by lot.
     sentence : all of it in words.
     """
 
@@ -186,22 +188,34 @@ def drift_of(fit: DomainFit, units: Sequence[Sequence[float]], seed: int = 0) ->
     Returns
     -------
     Drift
-        D is not compared with a normal distribution, since statistics are skewed: its quantiles come from 4000 batches that are drawn
-        from the calibration units. With fewer than 19 of them it only warns; below five, or two new units, nothing is said.
+        D is Student's two-sample statistic, the largest of all figures. With fewer than 19 calibration units it only warns; below
+        five, or two new units, nothing is said.
+
+    Notes
+    -----
+    The limits are those of a permutation test: new and calibration units are put together and parted by lot, 4000 times. If they are
+    exchangeable, D lies beyond the 95 % quantile in at most 5 % of all runs, whatever the number of units, the law of the statistics
+    and their correlation: the error of the calibration's own means is in the test. A statistic that varies by less than a tenth of a
+    deviation counts as varying so much.
+
+    References
+    ----------
+    Westfall & Young (1993), Resampling-Based Multiple Testing (largest of several statistics).
     """
     known = len(fit.calibrated)
     if len(units) < 2 or known < LEAST_UNITS:
         what = f"{len(units)} new {plural(fit.unit_kind)} and {known} of the calibration"
         return Drift(units=0, outcome="pass", sentence=f"Drift of the batch was not checked: {what}; 2 and {LEAST_UNITS} are needed.")
-    batch = np.array(units, np.float64)
-    means = np.abs(batch.mean(axis=0)) * math.sqrt(len(batch))
-    worst = int(np.argmax(means))
-    value, name = float(means[worst]), tuple(NAMES)[worst]
-    warn_at, abstain_at = _drift_limits(np.array(fit.calibrated), len(batch), seed)
+    rows = _finite(np.array([*fit.calibrated, *units], np.float64))
+    rows -= rows.mean(axis=0)
+    apart = _apart(rows, np.arange(known)[None])[0]
+    worst = int(np.argmax(apart))
+    value, name = float(apart[worst]), tuple(NAMES)[worst]
+    warn_at, abstain_at = _drift_limits(rows, known, seed)
     outcome: Outcome = "pass" if value <= warn_at else "warn"
     if not value <= abstain_at and fit.independent and _rank(known) <= known:
         outcome = "abstain"
-    figures = f"D = {value:.3g} over {len(batch)} new {plural(fit.unit_kind)} (usual up to {warn_at:.3g}, at most {abstain_at:.3g})"
+    figures = f"D = {value:.3g} over {len(units)} new {plural(fit.unit_kind)} (usual up to {warn_at:.3g}, at most {abstain_at:.3g})"
     said = {
         "pass": f"No drift of the batch: {figures}.",
         "warn": f"The batch may have drifted from the calibrated images: {figures}, most in {name}.",
@@ -209,7 +223,7 @@ def drift_of(fit: DomainFit, units: Sequence[Sequence[float]], seed: int = 0) ->
         "intervals are used.",
     }  # fmt: skip
     return Drift(
-        units=len(batch), outcome=outcome, sentence=said[outcome], value=value, statistic=name, warn_at=warn_at, abstain_at=abstain_at
+        units=len(units), outcome=outcome, sentence=said[outcome], value=value, statistic=name, warn_at=warn_at, abstain_at=abstain_at
     )
 
 
@@ -220,11 +234,23 @@ def deviations_in(verdict: Verdict) -> tuple[float, ...] | None:
     return None if any(value is None for value in values) else tuple(value for value in values if value is not None)
 
 
-def _drift_limits(calibrated: Matrix, size: int, seed: int) -> tuple[float, float]:
+def _apart(rows: Matrix, parts: npt.NDArray[np.intp]) -> Matrix:
+    """Give Student's |t| of each column between the rows of each part (K, n) and the others, (K, columns); every column's mean is 0."""
+    total, size = len(rows), parts.shape[1]
+    sums = rows[parts].sum(axis=1)
+    spread = (rows**2).sum(axis=0) + total * STEADY**2
+    share = np.minimum(sums**2 * (total / (size * (total - size))) / spread, 1 - CERTAIN)
+    apart: Matrix = np.sqrt((total - 2) * share / (1 - share))
+    return apart
+
+
+def _drift_limits(rows: Matrix, known: int, seed: int) -> tuple[float, float]:
+    """Give the limits of the largest |t| between `known` rows and the others, over parts that are drawn by lot."""
     rng = np.random.default_rng(seed)
-    drawn = np.array([np.abs(calibrated[rng.integers(0, len(calibrated), size)].mean(axis=0)).max() for _ in range(DRAWS)])
-    low, high = np.quantile(drawn * math.sqrt(size), [1 - rate for rate in DRIFT_RATES], method="higher")
-    return float(low), float(high)
+    lots = (rng.random((DRAWS // LOTS, len(rows))).argpartition(known - 1, axis=1)[:, :known] for _ in range(LOTS))
+    drawn = np.concatenate([_apart(rows, parts).max(axis=1) for parts in lots])
+    low, high = np.quantile(drawn, [1 - rate for rate in DRIFT_RATES], method="higher")
+    return float(low) * (1 + CERTAIN), float(high) * (1 + CERTAIN)  # a sum in another order is the same part
 
 
 def _rank(units: int) -> int:
@@ -246,4 +272,8 @@ def _centre(rows: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _deviations(rows: Matrix, medians: Matrix, spans: Matrix) -> Matrix:
-    return np.clip(np.nan_to_num((rows - medians) / spans, nan=LARGEST, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)
+    return _finite((rows - medians) / spans)
+
+
+def _finite(rows: Matrix) -> Matrix:
+    return np.clip(np.nan_to_num(rows, nan=LARGEST, posinf=LARGEST, neginf=-LARGEST), -LARGEST, LARGEST)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from sr_core.trust.consistency import ResidualMeter
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
@@ -53,6 +54,17 @@ def noise_power_check(name: str, meter: ResidualMeter, evidence: Evidence, round
         fail_threshold=INCONSISTENT if above and evidence.projected else None, severity="warn",
         source="physical: the power of the noise", where=evidence.where, sentence=sentence,
     )  # fmt: skip
+
+
+def noise_left(evidence: Evidence, values: int) -> float:
+    """Give the standard deviation of the noise that so many values of a band may leave of the measurement, physical unit; 0: no noise."""
+    return evidence.noise * math.sqrt(MOST if values >= MANY else INCONSISTENT)
+
+
+def drawn_noise(evidence: Evidence, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Draw noise of that size for (bands, values), the same for every call: what it alone does to a figure, is no fault of the image."""
+    drawn = np.random.default_rng(0).standard_normal(shape, np.float32)
+    return drawn * np.float32(noise_left(evidence, shape[1]))
 
 
 def noise_limits(evidence: Evidence, rounding: float) -> tuple[tuple[float, str], tuple[float, str]]:

@@ -9,10 +9,12 @@ import numpy as np
 
 from domains.satellite.checks.common import REFLECTANCE, usable
 from sr_core.raster import Float32Array
+from sr_core.trust.noisy import noise_left
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
 
 MEAN_LIMIT, MEAN_FAIL = 0.0005, 0.002
 P99_LIMIT, P99_FAIL = 0.003, 0.01
+MEAN_OF_NOISE, P99_OF_NOISE = 0.798, 2.576  # of |n|, in standard deviations of a normal distribution
 BRIGHTEST = 1.6  # clouds and glint exceed 1
 SHARE_LIMIT, SHARE_FAIL = 0.005, 0.02  # beyond the measurement's: sharper clouds and glint rise above 1.6 more often
 
@@ -28,9 +30,10 @@ class ReflectanceMean:
         if reason := _no_reflectance(evidence):
             return skipped(self.name, reason, required=False)
         worst, bicubic = (None if r is None else float(np.abs(r).mean(axis=1, dtype=np.float64).max()) for r in _residuals(evidence))
+        noise, source = _beside_noise(evidence, MEAN_OF_NOISE, "the mean")
         return limit(
-            self.name, _number(worst), unit=REFLECTANCE, threshold=MEAN_LIMIT, fail_threshold=MEAN_FAIL, severity="warn",
-            source="physical: a tenth of the product's accuracy", bicubic=bicubic, where=evidence.where,
+            self.name, _number(worst), unit=REFLECTANCE, threshold=MEAN_LIMIT + noise, fail_threshold=MEAN_FAIL + noise, severity="warn",
+            source=source, bicubic=bicubic, where=evidence.where,
             sentence="degraded again, the worst band keeps its mean reflectance",
         )  # fmt: skip
 
@@ -46,9 +49,10 @@ class ReflectanceTail:
         if reason := _no_reflectance(evidence):
             return skipped(self.name, reason, required=False)
         worst, bicubic = (None if r is None else float(np.quantile(np.abs(r), 0.99, axis=1).max()) for r in _residuals(evidence))
+        noise, source = _beside_noise(evidence, P99_OF_NOISE, "the 99 % quantile")
         return limit(
-            self.name, _number(worst), unit=REFLECTANCE, threshold=P99_LIMIT, fail_threshold=P99_FAIL, severity="warn",
-            source="physical: a tenth of the product's accuracy", bicubic=bicubic, where=evidence.where,
+            self.name, _number(worst), unit=REFLECTANCE, threshold=P99_LIMIT + noise, fail_threshold=P99_FAIL + noise, severity="warn",
+            source=source, bicubic=bicubic, where=evidence.where,
             sentence="degraded again, 99 % of the pixels keep their reflectance",
         )  # fmt: skip
 
@@ -72,6 +76,13 @@ class PhysicalBounds:
             source="physical: half a percent more than the measurement has", bicubic=bicubic - measured, where=evidence.where,
             sentence="no more values than in the measurement are negative or brighter than clouds",
         )  # fmt: skip
+
+
+def _beside_noise(evidence: Evidence, share: float, what: str) -> tuple[float, str]:
+    """Give what the measurement's noise alone makes of |y - A z|, and where the limit comes from."""
+    source = "physical: a tenth of the product's accuracy"
+    noise = share * noise_left(evidence, int(np.count_nonzero(usable(evidence))))
+    return noise, f"{source}, and {what} of the measurement's noise, {noise:.2g}" if noise else source
 
 
 def _outside(values: Float32Array) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from domains.satellite.band_names import words
 from domains.satellite.checks.common import REFLECTANCE, bright, usable
 from sr_core.raster import BoolArray, Float32Array
+from sr_core.trust.noisy import drawn_noise
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
 
 ANGLE_LIMIT, ANGLE_FAIL = 0.3, 1.0  # degrees, mean
@@ -33,9 +34,11 @@ class SpectralAngle:
         angles, bicubic = _angles(evidence)
         if isinstance(angles, str):
             return skipped(self.name, angles, required=False)
+        noise = float(_angles_of_noise(evidence).mean(dtype=np.float64))
         return limit(
-            self.name, float(angles.mean(dtype=np.float64)), unit="degrees", threshold=ANGLE_LIMIT, fail_threshold=ANGLE_FAIL,
-            severity="warn", source="physical: a quarter of the best published models'", where=evidence.where,
+            self.name, float(angles.mean(dtype=np.float64)), unit="degrees", threshold=ANGLE_LIMIT + noise,
+            fail_threshold=ANGLE_FAIL + noise, severity="warn", where=evidence.where,
+            source=f"physical: a quarter of the best published models'{_beside(noise, ' degrees')}",
             bicubic=None if bicubic is None else float(bicubic.mean(dtype=np.float64)),
             sentence="the mix of bands stays the measured one",
         )  # fmt: skip
@@ -52,9 +55,11 @@ class SpectralAngleTail:
         angles, bicubic = _angles(evidence)
         if isinstance(angles, str):
             return skipped(self.name, angles, required=False)
+        noise = float(np.quantile(_angles_of_noise(evidence), 0.99))
         return limit(
-            self.name, float(np.quantile(angles, 0.99)), unit="degrees", threshold=ANGLE_P99_LIMIT, fail_threshold=ANGLE_P99_FAIL,
-            severity="warn", source="physical: the best published models' mean", where=evidence.where,
+            self.name, float(np.quantile(angles, 0.99)), unit="degrees", threshold=ANGLE_P99_LIMIT + noise,
+            fail_threshold=ANGLE_P99_FAIL + noise, severity="warn", where=evidence.where,
+            source=f"physical: the best published models' mean{_beside(noise, ' degrees')}",
             bicubic=None if bicubic is None else float(np.quantile(bicubic, 0.99)),
             sentence="99 % of the pixels keep their mix of bands",
         )  # fmt: skip
@@ -83,9 +88,10 @@ class ColourFringes:
         z, plain = evidence.z[:, light], evidence.bicubic[:, light]
         surprising = ~(np.abs(z - plain) <= width[:, light]).all(axis=0)
         angles = np.where(surprising, angle(z, plain), 0.0)
+        noise = float(np.quantile(angle(z, z + drawn_noise(evidence, z.shape)), 0.99)) if evidence.noise > 0 else 0.0
         return limit(
-            self.name, float(np.quantile(angles, 0.99)), unit="degrees", threshold=FRINGE_LIMIT, severity="warn", bicubic=0.0,
-            source="physical: several times the best published models' mean", where=evidence.where,
+            self.name, float(np.quantile(angles, 0.99)), unit="degrees", threshold=FRINGE_LIMIT + noise, severity="warn", bicubic=0.0,
+            source=f"physical: several times the best published models' mean{_beside(noise, ' degrees')}", where=evidence.where,
             sentence="no colour was made that neither the measurement nor the interval shows", required=False,
         )  # fmt: skip
 
@@ -109,9 +115,13 @@ class VegetationIndex:
         change = np.abs(ndvi(evidence.degraded[pair][:, lit]) - before)
         plain = evidence.degraded_bicubic
         bicubic = None if plain is None else float(np.quantile(np.abs(ndvi(plain[pair][:, lit]) - before), 0.95))
+        noise = 0.0
+        if evidence.noise > 0:
+            noise = float(np.quantile(np.abs(ndvi(evidence.y[pair][:, lit] + drawn_noise(evidence, (2, change.size))) - before), 0.95))
         return limit(
-            self.name, float(np.quantile(change, 0.95)), unit="", threshold=NDVI_LIMIT, fail_threshold=NDVI_FAIL, severity="warn",
-            source="physical: half of the smallest change that phenology uses", bicubic=bicubic, where=evidence.where,
+            self.name, float(np.quantile(change, 0.95)), unit="", threshold=NDVI_LIMIT + noise, fail_threshold=NDVI_FAIL + noise,
+            severity="warn", bicubic=bicubic, where=evidence.where,
+            source=f"physical: half of the smallest change that phenology uses{_beside(noise)}",
             sentence="the vegetation index stays the measured one",
         )  # fmt: skip
 
@@ -165,6 +175,24 @@ def _measure(evidence: Evidence) -> tuple[Float32Array | str, Float32Array | Non
         return "no valid pixel is bright enough", None
     y, plain = evidence.y[:, light], evidence.degraded_bicubic
     return angle(y, evidence.degraded[:, light]), None if plain is None else angle(y, plain[:, light])
+
+
+def _angles_of_noise(evidence: Evidence) -> Float32Array:
+    """Give the angles in degrees by which the measurement's noise alone turns its spectra, over pixels that are not dark; 0 without any."""
+
+    def measure() -> Float32Array:
+        light = bright(evidence)
+        if evidence.noise <= 0:
+            return np.zeros(1, np.float32)
+        y = evidence.y[:, light]
+        return angle(y, y + drawn_noise(evidence, y.shape))
+
+    return evidence.once("spectral angles of noise", measure)
+
+
+def _beside(noise: float, unit: str = "") -> str:
+    """Say that a limit allows for noise."""
+    return f", and what the measurement's noise alone does, {noise:.2g}{unit}" if noise else ""
 
 
 def _lit(evidence: Evidence, pair: list[int]) -> BoolArray:

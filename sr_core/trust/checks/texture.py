@@ -10,6 +10,8 @@ import numpy as np
 from sr_core.raster import BoolArray, Float32Array
 from sr_core.trust.checks.residual import ROUNDING
 from sr_core.trust.consistency import no_split
+from sr_core.trust.derived import fine_of
+from sr_core.trust.noisy import drawn_noise
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
 
 DETAIL_LIMIT = 0.08  # of bicubic's own fine detail: interpolation leaves up to 0.05 where it clips, a quarter of the truth 0.15
@@ -17,6 +19,8 @@ LOW_LIMIT = 0.1  # ln of the ratio: a tenth less fine texture than the interpola
 PATTERN_LIMIT, PATTERN_FAIL = 0.05, 0.5  # of the mean size of fine texture
 PATTERN_CHANCE = 4.0  # standard deviations of the same figure of noise
 NUMERIC = 1e-6  # of the values: fine texture below it is arithmetic
+
+NOISE_SIDE = 96  # LR px of the noise that is drawn
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class TextureLow:
     def __call__(self, evidence: Evidence) -> CheckResult:
         """Measure it where bicubic has fine texture above the file's rounding."""
         worst: float | None = None
+        noise = _fine_noise(evidence)
         for fine, plain in zip(evidence.fine, evidence.fine_bicubic, strict=True):
             own, base = float(np.std(fine[evidence.inner], dtype=np.float64)), float(np.std(plain[evidence.inner], dtype=np.float64))
+            base = math.sqrt(max(base**2 - noise**2, 0.0))  # NaN stays NaN
             if evidence.inner.any() and base > max(4 * evidence.step * ROUNDING, _numeric(evidence)):
                 value = -math.log(own / base) if own > 0 else math.inf if own == 0 else math.nan
                 worst = value if worst is None or not value <= worst else worst
@@ -124,3 +130,16 @@ def _detail(evidence: Evidence) -> float:
             smooth = smooth / gaussian_filter(mask.astype(np.float32), sigma)
     fine = (image - smooth)[:, mask]
     return math.sqrt(float(np.mean(fine**2, dtype=np.float64))) if fine.size else 0.0
+
+
+def _fine_noise(evidence: Evidence) -> float:
+    """Give the standard deviation of fine texture that the measurement's noise makes in plain bicubic: an image should not have it."""
+    if evidence.noise <= 0:
+        return 0.0
+    import torch
+
+    from sr_core.operators import make_operator
+
+    noise = torch.from_numpy(drawn_noise(evidence, (1, NOISE_SIDE**2)).reshape(1, NOISE_SIDE, NOISE_SIDE)).double()
+    plain = make_operator("bicubic", evidence.scale).upscale(noise).float().numpy()
+    return float(np.std(fine_of(plain, np.ones(plain.shape[1:], bool)), dtype=np.float64))

@@ -18,15 +18,17 @@ OFFSET_FAIL = 4.0  # times the limit
 TRIM = 4.0  # robust deviations from the line, beyond which a value does not count
 ROUNDS = 2
 SURE = 3.0  # rounding moves the slope by at most a third of the limit
+SHARED = 0.25  # of the noise's variance: covariance of what an image copies of the noise and what it leaves, k (1 - k), at most
 ROBUST = 1.4826  # of a normal distribution: standard deviation over median absolute deviation
 
 
 class Line(NamedTuple):
-    """A z = slope (y - mean) + mean + offset, robustly; `spread` is the root of the sum of squares of y - mean."""
+    """A z = slope (y - mean) + mean + offset, robustly; `spread` is the root of the sum of squares of y - mean, over `values` values."""
 
     slope: float
     offset: float
     spread: float
+    values: int
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,12 @@ class Gain:
     def __call__(self, evidence: Evidence) -> CheckResult:
         """Measure |slope - 1| where the values differ enough."""
         noise = residual_limits(evidence)[0][0]
-        slopes = [line.slope for line in lines(evidence) if not line.spread <= SURE * noise / GAIN_LIMIT]
+        shared = SHARED * evidence.noise**2
+        slopes = [
+            line.slope
+            for line in lines(evidence)
+            if not (line.spread <= SURE * noise / GAIN_LIMIT or line.spread**2 <= SURE * shared * line.values / GAIN_LIMIT)
+        ]
         if not slopes:
             return skipped(self.name, _no_range(evidence), required=False)
         return limit(
@@ -68,10 +75,17 @@ class Offset:
 
 
 def lines(evidence: Evidence) -> list[Line]:
-    """Fit each band that has a usable value."""
+    """Fit each band that has a usable value.
+
+    Notes
+    -----
+    Where the measurement has noise, the line is of A z - y on A z: on y, the noise that y shares with y - A z would be taken for a gain
+    below 1.
+    """
 
     def fit() -> list[Line]:
-        fitted = (fit_line(*band) for band in zip(evidence.y, evidence.residual, evidence.usable, strict=True))
+        level = evidence.degraded if evidence.noise > 0 else evidence.y
+        fitted = (fit_line(*band) for band in zip(level, evidence.residual, evidence.usable, strict=True))
         return [line for line in fitted if line is not None]
 
     return evidence.once("lines of tone", fit)
@@ -82,7 +96,7 @@ def fit_line(y: Float32Array, residual: Float32Array, use: BoolArray) -> Line | 
 
     Parameters
     ----------
-    y, residual : float32 (h, w), the measurement and y - A z.
+    y, residual : float32 (h, w), the measurement (or A z, which it should be) and y - A z.
     use : bool (h, w).
 
     Returns
@@ -95,7 +109,7 @@ def fit_line(y: Float32Array, residual: Float32Array, use: BoolArray) -> Line | 
     if not given.size:
         return None
     if not (np.isfinite(given).all() and np.isfinite(apart).all()):
-        return Line(math.nan, math.nan, math.nan)
+        return Line(math.nan, math.nan, math.nan, given.size)
     centred = given - given.mean()
     slope, offset, energy = _straight(centred, apart)
     for _ in range(ROUNDS):
@@ -104,7 +118,7 @@ def fit_line(y: Float32Array, residual: Float32Array, use: BoolArray) -> Line | 
         if 2 * np.count_nonzero(kept) < kept.size:
             break
         slope, offset, energy = _straight(centred[kept], apart[kept])
-    return Line(1 + slope, offset, math.sqrt(energy))
+    return Line(1 + slope, offset, math.sqrt(energy), given.size)
 
 
 def _straight(x: npt.NDArray[np.float64], v: npt.NDArray[np.float64]) -> tuple[float, float, float]:

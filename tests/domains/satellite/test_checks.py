@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from domains.satellite.checks import angle, checks
 from domains.satellite.checks.spectrum import NIR, RED, band_of
+from sr_core.operators import make_operator
+from sr_core.trust.checks import general_checks
 from sr_core.trust.verdict import CheckResult, Evidence
 
 
@@ -165,3 +168,71 @@ def test_colour_that_the_interval_does_not_hold_warns() -> None:
     assert outcomes(wide)["spectral angle, fine grid"].value == 0
     found = outcomes(narrow)["spectral angle, fine grid"]
     assert found.value == pytest.approx(np.degrees(np.arctan(0.5 / 0.3)) - 45, abs=1e-3) and found.outcome == "warn"
+
+
+BANDS = ("B02", "B03", "B04", "B08")
+OPERATOR = make_operator("bicubic", 2)
+
+
+def noisy_evidence(sigma: float, gain: float = 1.0, known: bool = True, seed: int = 0) -> Evidence:
+    """A scene of four bands whose measurement has noise, delivered as the noise-aware projection gives it; then a gain."""
+    rows, cols = torch.meshgrid(torch.arange(240.0), torch.arange(260.0), indexing="ij")
+    draw = torch.Generator().manual_seed(seed)
+    fine = 0.01 * torch.randn(4, 240, 260, generator=draw)
+    level = torch.tensor([0.15, 0.2, 0.25, 0.45])[:, None, None]
+    x = (level + 0.4 * level * torch.sin(rows / 9) * torch.cos(cols / 7) + fine).double()
+    y = OPERATOR.apply(x)
+    y = y + sigma * torch.randn(y.shape, generator=draw)
+    z = OPERATOR.project(x + 0.002 * torch.sin(rows / 5), y, (-0.1, 6.0), 1e-4, sigma if known else 0.0)
+    z = (gain * z * 1e4).round() / 1e4
+    mask_lr, mask_hr = (np.ones(image.shape[1:], bool) for image in (y, z))
+    return Evidence(
+        y=y.float().numpy(), z=z.float().numpy(), bicubic=OPERATOR.upscale(y).float().numpy(), mask_lr=mask_lr, mask_hr=mask_hr,
+        residual=OPERATOR.residual(z, y).float().numpy(), half_width=np.full(z.shape, 0.01, np.float32), step=1e-4,
+        valid_range=(-0.1, 6.0), unit="reflectance", bands=BANDS, operator=OPERATOR, noise=sigma if known else 0.0, projected=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("sigma", [0.001, 0.003, 0.01, 0.03])
+def test_a_known_noise_is_no_fault(sigma: float) -> None:
+    given = noisy_evidence(sigma)
+    found = [*outcomes(given).values(), *(check(given) for check in general_checks())]
+    assert {r.name: r.outcome for r in found if r.outcome not in ("pass", "skipped")} == {}
+    ran = {r.name for r in found if r.outcome == "pass"}
+    assert {"reflectance, mean change", "reflectance, 99 % change", "spectral angle, mean", "NDVI change, 95 %"} <= ran
+    assert {"residual rms", "residual max", "local residual", "offset"} <= ran
+
+
+@pytest.mark.parametrize("sigma", [0.001, 0.003])
+def test_a_gain_of_one_percent_is_a_fault_beside_noise(sigma: float) -> None:
+    given = noisy_evidence(sigma, gain=1.012)
+    found = {r.name: r for r in (check(given) for check in general_checks())}
+    assert found["gain"].outcome == "fail" and found["gain"].value == pytest.approx(0.012, abs=0.002)
+    assert "fail" in {found["residual rms"].outcome, found["residual max"].outcome, found["local residual"].outcome}
+
+
+def test_limits_beside_noise_by_value_and_in_words() -> None:
+    sigma = 0.003
+    found, noise = outcomes(noisy_evidence(sigma)), 1.25**0.5 * 0.003
+    mean, tail = found["reflectance, mean change"], found["reflectance, 99 % change"]
+    assert mean.threshold == pytest.approx(0.0005 + 0.798 * noise, rel=1e-3) and mean.fail_threshold == pytest.approx(0.002 + 0.798 * noise)
+    assert tail.threshold == pytest.approx(0.003 + 2.576 * noise, rel=1e-3)
+    assert mean.value == pytest.approx(0.798 * sigma, rel=0.1)
+    assert "and the mean of the measurement's noise, 0.0027" in mean.threshold_source
+    angle_, index = found["spectral angle, mean"], found["NDVI change, 95 %"]
+    assert 0.3 < (angle_.value or 0) < (angle_.threshold or 0) and "noise alone" in angle_.threshold_source
+    assert (index.threshold or 0) > 0.01 and "noise alone" in index.threshold_source
+    exact = outcomes(noisy_evidence(0.0))
+    assert exact["reflectance, mean change"].threshold == 0.0005 and exact["spectral angle, mean"].threshold == 0.3
+    assert "noise" not in exact["NDVI change, 95 %"].threshold_source
+
+
+def test_a_fault_of_reflectance_and_of_colour_still_shows_beside_noise() -> None:
+    given = noisy_evidence(0.003)
+    moved = dataclasses.replace(given, z=given.z + 0.01, residual=given.residual - np.float32(0.01))
+    assert outcomes(moved)["reflectance, mean change"].outcome == "fail"
+    tinted = given.residual.copy()
+    tinted[3] -= 0.05
+    assert {
+        outcomes(dataclasses.replace(given, residual=tinted))[name].outcome for name in ("spectral angle, mean", "NDVI change, 95 %")
+    } == {"fail"}

@@ -103,6 +103,18 @@ def test_dark_16_bit_scenes_stay_16_bit(restorer: Restorer, tmp_path: Path) -> N
     assert values.dtype == np.uint16 and values.min() >= 1 and abs(values.mean() - stored.mean()) < 3
 
 
+@pytest.mark.parametrize(("side", "level"), [(7, "none"), (8, "empirical")])
+def test_tags_interval_and_verdict_agree_on_too_few_valid_pixels(side: int, level: str, restorer: Restorer, tmp_path: Path) -> None:
+    stored = np.zeros((2, 80, 80), np.uint16)
+    stored[:, 40 : 40 + side, 30 : 30 + side] = texture(side, side)
+    done = upscale_path(DOMAIN, reflectance(tmp_path / "lr.tif", stored, nodata=0), restorer, tmp_path / "sr.tif", log=Silent())
+    with rasterio.open(tmp_path / "sr.tif") as sr, rasterio.open(tmp_path / "sr.interval.tif") as interval:
+        assert sr.tags()["SR_CLAIM"] == interval.tags()["SR_CLAIM"] == done.verdict.claim.text and done.verdict.claim.level == level
+        assert np.count_nonzero(sr.read()) == 2 * 4 * side**2
+        assert np.count_nonzero(interval.read_masks()) == (0 if level == "none" else 2 * 4 * side**2)
+        assert sr.tags()["SR_VERDICT"].startswith(done.verdict.status) and (done.verdict.status == "abstain") == (level == "none")
+
+
 @pytest.mark.parametrize("kind", ["one column", "small", "all nodata", "digital numbers", "truncated"])
 def test_scenes_that_are_refused(kind: str, restorer: Restorer, tmp_path: Path) -> None:
     scene = tmp_path / "in" / "lr.tif"

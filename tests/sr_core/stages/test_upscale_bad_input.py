@@ -66,13 +66,16 @@ def test_one_valid_pixel(upscaled: Callable[..., Upscaled], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("side", "level"), [(7, "none"), (8, "empirical")])
-def test_too_few_valid_pixels_carry_no_claim(side: int, level: str, upscaled: Callable[..., Upscaled]) -> None:
+def test_too_few_valid_pixels_carry_no_claim(side: int, level: str, upscaled: Callable[..., Upscaled], tmp_path: Path) -> None:
     stored = np.zeros((2, 80, 80), np.uint16)
     stored[:, 40 : 40 + side, 30 : 30 + side] = texture(side, side)
     verdict = upscaled(stored).verdict
-    assert verdict.claim.level == level and (verdict.status == "warn") >= (level == "none")
+    width = np.load(tmp_path / "out" / "sr.npz")["half_width"]
+    assert verdict.claim.level == level and (verdict.status == "abstain") == (level == "none") == (verdict.covered_share == 0)
+    assert np.isnan(width).all() == (level == "none")
     if level == "none":
         assert "only 98 of its values are valid, and 100 are needed" in verdict.claim.text
+        assert verdict.reasons[0] == "valid values: only 98 of its values are valid, and 100 are needed."
 
 
 @pytest.mark.parametrize("value", [1, 700, 65534])

@@ -130,6 +130,8 @@ def test_what_the_result_depends_on_is_in_the_key(
     go(Restorer(run.bundle.path))  # without calibration
     go(Restorer(run.calibrated.path, "float32" if restorer.precision == "bfloat16" else "bfloat16"))
     go(Restorer(run.bundle.path, ensemble=4))
+    go(Restorer(run.bundle.path, ensemble=4, estimator="self-ensemble"))
+    go(Restorer(run.bundle.path, estimator="heuristic"))
     other = texture(150, 131, seed=4)
     np.save(scene, other)
     go()
@@ -138,7 +140,7 @@ def test_what_the_result_depends_on_is_in_the_key(
     go()
     monkeypatch.setattr(plan, "VERSION", 2)
     go()
-    assert len(set(keys[2:])) == len(keys[2:]) == 9 and all(len(key) == 64 for key in keys)
+    assert len(set(keys[2:])) == len(keys[2:]) == 11 and all(len(key) == 64 for key in keys)
 
 
 def test_rows_of_another_run_are_removed_and_damaged_ones_made_again(
@@ -158,6 +160,20 @@ def test_rows_of_another_run_are_removed_and_damaged_ones_made_again(
     upscale_path(ToyDomain(), scene, restorer, out / "sr.npz", log=log)
     assert log.said[0] == "upscale: 64 of 150 rows of lr.npy were there already; going on"
     assert result(out) == whole
+
+
+def test_rows_with_the_interval_of_another_estimator_are_not_taken_over(
+    run: Run, scene: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for estimator in ("head", "heuristic"):
+        log = Sentences()
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            stop_at(3, KeyboardInterrupt(), patch)
+            upscale_path(ToyDomain(), scene, Restorer(run.bundle.path, estimator=estimator), out / "sr.npz", log=log)  # type: ignore[arg-type]
+        assert "96 of 150 rows are finished" in log.said[-1] and not any("there already" in sentence for sentence in log.said)
+    log = Sentences()
+    upscale_path(ToyDomain(), scene, Restorer(run.bundle.path, estimator="heuristic"), out / "sr.npz", log=log)
+    assert "upscale: 96 of 150 rows of lr.npy were there already; going on" in log.said
 
 
 def test_all_rows_there(restorer: Restorer, scene: Path, out: Path, whole: tuple[bytes, Verdict], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from sr_core.trust import domain_check
 from sr_core.trust.domain_check import NAME, DomainFit, check_figures, deviations_in, drift_of, fit_domain
 from sr_core.trust.statistics import NAMES, Figures, Gatherer
 
@@ -197,6 +198,63 @@ def test_drift_of_a_batch() -> None:
     assert "Recalibrate" in drifted.sentence and drifted.value is not None and drifted.value > (drifted.abstain_at or math.inf)
     single = [fit.score(drawn(rng, 3.0)) > fit.threshold for _ in range(200)]
     assert np.mean(single) < 0.3  # which a single image does not show
+
+
+FITTED = fit_of(np.random.default_rng(0), 30)
+
+
+def known(rows: np.ndarray) -> DomainFit:
+    """A fit whose calibration units have these deviations."""
+    return FITTED.model_copy(update={"calibrated": tuple(map(tuple, rows.tolist()))})
+
+
+LAWS = {
+    "Gaussian": lambda rng, size: rng.normal(size=(size, COUNT)),
+    "skewed": lambda rng, size: rng.lognormal(0, 1, (size, COUNT)),
+    "correlated": lambda rng, size: rng.normal(size=(size, COUNT)) + 1.5 * rng.normal(size=(size, 1)),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("size", [11, 22, 50, 100])
+@pytest.mark.parametrize("batch", [5, 10, 20])
+def test_clean_batches_are_flagged_as_rarely_as_promised(law: str, size: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(domain_check, "DRAWS", 400)
+    rng = np.random.default_rng([size, batch])
+    found = [drift_of(known(LAWS[law](rng, size)), LAWS[law](rng, batch).tolist()) for _ in range(800)]
+    assert 0.03 <= np.mean([drift.outcome != "pass" for drift in found]) <= 0.07  # 5 % promised
+    assert np.mean([drift.value > (drift.abstain_at or 0) for drift in found]) <= 0.02  # 1 % promised
+
+
+def test_few_calibration_units_flag_no_more_clean_batches_and_still_find_a_large_drift() -> None:
+    rng = np.random.default_rng(3)
+    clean = [drift_of(known(rng.normal(size=(11, COUNT))), rng.normal(size=(10, COUNT)).tolist()) for _ in range(300)]
+    assert np.mean([drift.outcome != "pass" for drift in clean]) <= 0.08
+    shift = np.eye(COUNT)[2] * 3.0
+    far = [drift_of(known(rng.normal(size=(11, COUNT))), (rng.normal(size=(10, COUNT)) + shift).tolist()) for _ in range(60)]
+    assert np.mean([drift.outcome == "warn" for drift in far]) > 0.95
+    assert {drift.statistic for drift in far if drift.outcome == "warn"} == {"noise floor"}
+
+
+def test_d_is_students_statistic_of_the_worst_figure() -> None:
+    from scipy.stats import ttest_ind
+
+    rng = np.random.default_rng(0)
+    own, new = 100 * rng.normal(size=(12, COUNT)), 100 * rng.normal(size=(7, COUNT)) + 80
+    expected = np.abs(ttest_ind(own, new).statistic)
+    drift = drift_of(known(own), new.tolist())
+    assert drift.value == pytest.approx(expected.max(), rel=1e-3) and drift.statistic == list(NAMES)[int(expected.argmax())]
+
+
+def test_a_trifle_in_a_figure_that_does_not_vary_is_no_drift() -> None:
+    rng = np.random.default_rng(0)
+    own, new = rng.normal(size=(30, COUNT)), rng.normal(size=(8, COUNT))
+    own[:, 5], new[:, 5] = 0.0, 0.01
+    assert drift_of(known(own), new.tolist()).statistic != list(NAMES)[5]
+    new[:, 5] = 1.0
+    found = drift_of(known(own), new.tolist())
+    assert found.statistic == list(NAMES)[5] and found.outcome == "abstain"
 
 
 def test_drift_needs_units() -> None:
