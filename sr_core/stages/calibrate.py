@@ -42,9 +42,12 @@ def calibrate(
     ------
     TrustError
         If a calibration group took part in training.
+    SplitError
+        If a group or a place stands on two sides of the split.
     """
     content = load_manifest(manifest)
     _apart(content)
+    content.split.check(content.gap)
     inputs = {"manifest": manifest.hash, "bundle": bundle.hash, "plan": recipe.calibration.digest()}
 
     def build(folder: Path) -> CalibrationRef:

@@ -65,11 +65,17 @@ def evaluate(
     EvaluationRef
         `evaluation.json`, `precision.json` where the device gains from a shortened number format, and, a region each, an archive of
         the images that the report shows.
+
+    Raises
+    ------
+    SplitError
+        If a group or a place stands on two sides of the split: what calibrated would be tested.
     """
     from sr_core.bundle import Bundle
     from sr_core.stages.restore import Restorer
 
     content = load_manifest(manifest)
+    content.split.check(content.gap)
     rivals: dict[Method, Restorer] = {}
     for name, place in zip(RIVALS, (champion, pixel_champion), strict=True):
         rival = Restorer(place) if place is not None else None

@@ -165,3 +165,27 @@ def test_colour_that_the_interval_does_not_hold_warns() -> None:
     assert outcomes(wide)["spectral angle, fine grid"].value == 0
     found = outcomes(narrow)["spectral angle, fine grid"]
     assert found.value == pytest.approx(np.degrees(np.arctan(0.5 / 0.3)) - 45, abs=1e-3) and found.outcome == "warn"
+
+
+def test_an_edge_between_two_measured_colours_is_no_fringe_however_sharp() -> None:
+    clean = evidence(np.zeros((2, 20, 20)))
+    y, z = clean.y.copy(), clean.z.copy()
+    y[0, :, 10:], z[0, :, 20:] = 0.9, 0.9  # the interpolation is blurred over the edge, the output is not
+    bicubic = z.copy()
+    bicubic[0, :, 18:22] = np.linspace(z[0, 0, 0], 0.9, 6)[1:5]
+    narrow = {"half_width": np.full(z.shape, 1e-3, np.float32), "bicubic": bicubic}
+    sharp = dataclasses.replace(clean, y=y, z=z, **narrow)
+    assert outcomes(sharp)["spectral angle, fine grid"].value == pytest.approx(0, abs=1e-3)
+    green = z.copy()
+    green[1, :, 18:22] = 3.0  # a colour that neither side has
+    assert outcomes(dataclasses.replace(sharp, z=green))["spectral angle, fine grid"].outcome == "warn"
+
+
+def test_where_there_is_no_claim_nothing_is_held_against_the_interval() -> None:
+    clean = evidence(np.zeros((2, 20, 20)))
+    z, width = clean.z.copy(), np.full(clean.z.shape, 0.1, np.float32)
+    z[0, :10] = 0.5
+    width[1, :10] = np.nan
+    assert outcomes(dataclasses.replace(clean, z=z, half_width=width))["spectral angle, fine grid"].value == 0
+    nothing = np.full(clean.z.shape, np.nan, np.float32)
+    assert outcomes(dataclasses.replace(clean, z=z, half_width=nothing))["spectral angle, fine grid"].outcome == "skipped"
