@@ -16,6 +16,7 @@ from domains.satellite.cog import Flat, copy_as_cog, create_template, put_togeth
 from domains.satellite.header import gdal_settings, quiet, read_header
 from domains.satellite.interval import NO_CLAIM, half_width_rows, half_widths, interval_encoding
 from domains.satellite.products import open_source
+from domains.satellite.proof import require_as_stated
 from domains.satellite.read import measured
 from domains.satellite.stac import Piece, item_text
 from sr_core.canvas import HALF_WIDTH, RESIDUAL, STORED, Canvas, Layout, by_rows, encoded_rows
@@ -222,7 +223,10 @@ class CogWriter:
             carry_radiometry(source, template, header)
             template.update_tags(**{**dataset_tags(source), **tags})
             template.close()
-        return self._deliver(IMAGE, STORED, place, mask=self._mask_file() if header.dataset_mask else None)
+        self._deliver(IMAGE, STORED, place, mask=self._mask_file() if header.dataset_mask else None)
+        scales, offsets = ([stated[number - 1] for number in header.indexes] for stated in (source.scales, source.offsets))
+        require_as_stated(place, source, self.plan.scale, scales=scales, offsets=offsets, nodata=header.nodata)
+        return place
 
     def _make_interval(self, tags: dict[str, str], place: Path) -> Path | None:
         if not self.canvas.claimed:
@@ -259,9 +263,12 @@ class CogWriter:
             template.scales = (encoding.scale,) * channels
             template.update_tags(**tags)
             template.close()
-        return self._deliver(role, rows, place)
+        self._deliver(role, rows, place)
+        stated = {"scales": (encoding.scale,) * channels, "offsets": (encoding.offset,) * channels, "nodata": nodata}
+        require_as_stated(place, self._source, scale, **stated)
+        return place
 
-    def _deliver(self, role: str, rows: str, place: Path, mask: Flat | None = None) -> Path:
+    def _deliver(self, role: str, rows: str, place: Path, mask: Flat | None = None) -> None:
         """Make the file of a role from its template and its rows."""
         stored = self.canvas.read(rows)
         template = self._template(role)
@@ -269,7 +276,6 @@ class CogWriter:
         copy_as_cog(virtual, place, stored)
         for working in (template, virtual, *([] if mask is None else [mask.path])):
             working.unlink()
-        return place
 
     def _mask_file(self) -> Flat:
         """Write the mask on the SR grid, as GDAL reads masks."""

@@ -43,11 +43,15 @@ def calibrate(
     ------
     TrustError
         If a calibration group took part in training, that of a parent included.
+        If a calibration group took part in training.
+    SplitError
+        If a group or a place stands on two sides of the split.
     """
     from sr_core.bundle import read_card
 
     content = load_manifest(manifest)
     _apart(content)
+    content.split.check(content.gap)
     check_apart(read_card(bundle.path).trained_on, content.split.calibration, "calibration")
     inputs = {"manifest": manifest.hash, "bundle": bundle.hash, "plan": recipe.calibration.digest()}
 

@@ -46,10 +46,10 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Short name."""
+        """Short name; files in other folders may be called the same."""
         first, last = self.bands
         part = "" if (first, last) == (0, self.source.shape[0]) else f"-b{first}"
-        return f"{self.source.path.stem}{part}-r{self.window.row}-c{self.window.col}"
+        return f"{self.source.path.stem}-{self.source.sha256[:6]}{part}-r{self.window.row}-c{self.window.col}"
 
 
 def choose_units(domain: Domain, sources: Sequence[Source], count: int, scale: int) -> list[Unit]:
@@ -100,8 +100,8 @@ def _starts(length: int, side: int, overlap: float, scale: int) -> list[int]:
 
 
 def _evenly(count: int) -> list[int]:
-    """Give 0 .. count - 1 so that the first of them lie far apart: multiples of the golden ratio, modulo 1, by rank."""
-    return [int(n) for n in np.argsort(np.argsort((np.arange(count) * (math.sqrt(5) - 1) / 2) % 1.0))]
+    """Give 0 .. count - 1, the middle first, so that the first of them lie far apart: multiples of the golden ratio, modulo 1, by rank."""
+    return [int(n) for n in np.argsort(np.argsort((0.5 + np.arange(count) * (math.sqrt(5) - 1) / 2) % 1.0))]
 
 
 def _worth_it(image: Raster, unit: Unit) -> bool:
@@ -186,7 +186,7 @@ def delivered_of(restorer: Restorer, pair: Pair, *, split: Split | None = None) 
         cols=tile_lines(restorer, lr.mask.shape[1], cols), project=project,
         half_width=None if restorer.calibration is None else restored.half_width, truth=pair.hr.pixels,
         calibration=_in_unit(restorer), weights=restorer.bundle.weights_hash, split=split, spread=restored.spread,
-        encoding_lr=encoding, unit=lr.unit, bands=lr.bands,
+        encoding_lr=encoding, unit=lr.unit, bands=lr.bands, nodata=encoding.offset,
     )  # fmt: skip
 
 
@@ -248,7 +248,7 @@ class CheckPanel:
                 if learnable(result):
                     edge = sign * (result.fail_threshold or result.threshold) / result.threshold
                     ceilings[result.name] = max(edge, ceilings.get(result.name, -math.inf))
-                else:
+                elif says_something(result):
                     exact[result.name] = sign * result.threshold
         return {"exact": exact, "ceilings": ceilings, "floors": dict.fromkeys(ceilings, FLOOR)}
 
@@ -278,12 +278,17 @@ def as_badness(result: CheckResult) -> float | None:
     Returns
     -------
     float or None
-        None where the check could not run, NaN where it found no number.
+        None where the check could not run or looks at the measurement alone, NaN where it found no number.
     """
     from sr_core.trust.learned import learnable, multiple
 
-    if result.outcome == "skipped":
+    if result.outcome == "skipped" or not (learnable(result) or says_something(result)):
         return None
     if result.value is None or math.isnan(result.value):
         return math.nan
     return multiple(result) if learnable(result) else result.value * (1 if result.direction == "at most" else -1)
+
+
+def says_something(result: CheckResult) -> bool:
+    """Whether a limit that is not learned is a statement on the image, and not one on the measurement that it was made of."""
+    return result.threshold_source.startswith("exact")

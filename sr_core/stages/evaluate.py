@@ -71,11 +71,14 @@ def evaluate(
     ------
     TrustError
         If the model or a parent of it has learned from a test group.
+    SplitError
+        If a group or a place stands on two sides of the split: what calibrated would be tested.
     """
     from sr_core.bundle import Bundle, read_card
     from sr_core.stages.restore import Restorer
 
     content = load_manifest(manifest)
+    content.split.check(content.gap)
     check_apart(read_card(calibrated.path).trained_on, content.split.test, "test")
     rivals: dict[Method, Restorer] = {}
     for name, place in zip(RIVALS, (champion, pixel_champion), strict=True):

@@ -10,6 +10,7 @@ import numpy as np
 
 from sr_core.raster import Window, even_windows
 from sr_core.records import Record
+from sr_core.stages.regions import enlarge_mask
 
 if TYPE_CHECKING:
     from sr_core.stages.bands import Band
@@ -23,11 +24,19 @@ SHARE = 8  # beyond these, one window in so many is checked
 
 
 class SeenWindow(Record):
-    """A window of the LR grid that holds valid pixels, with rms and maximum of |y - A z| in it (physical unit)."""
+    """A window of the LR grid that holds valid pixels.
+
+    Attributes
+    ----------
+    rms, largest : of |y - A z| in it (physical unit).
+    claimed, half_width : how many of its values were given an interval, and the mean of their half-widths (physical unit).
+    """
 
     window: Window
     rms: float
     largest: float
+    claimed: int = 0
+    half_width: float = 0.0
 
 
 class BandNote(Record):
@@ -59,7 +68,9 @@ def note_of(band: Band, step: float) -> BandNote:
             continue
         total = float(np.sum(size**2))
         values, squares, above = values + size.size, squares + total, above + int(np.count_nonzero(size > step / 2))
-        seen.append(SeenWindow(window=window, rms=math.sqrt(total / size.size), largest=float(size.max())))
+        claimed, wide = _interval(band, window)
+        rms, most = math.sqrt(total / size.size), float(size.max())
+        seen.append(SeenWindow(window=window, rms=rms, largest=most, claimed=claimed, half_width=wide))
     largest = max((s.largest for s in seen), default=0.0)
     return BandNote(values=values, squares=squares, largest=largest, above=above, windows=tuple(seen))
 
@@ -72,6 +83,17 @@ def cells(area: Window) -> list[Window]:
 def checked(windows: int) -> int:
     """Give how many of an image's windows are checked: an eighth of them, 4 to 16."""
     return min(windows, CHECKED, max(FEWEST, windows // SHARE))
+
+
+def _interval(band: Band, window: Window) -> tuple[int, float]:
+    """Count the values of a window that have an interval, and give the mean of their half-widths."""
+    scale = band.sr.shape[2] // band.window.width
+    inside = window.inside(band.window)
+    rows, cols = inside.slices()
+    width = band.half_width[(slice(None), *inside.scaled(scale).slices())]
+    known = np.isfinite(width) & enlarge_mask(band.lr.mask[rows, cols], (scale, scale))
+    count = int(np.count_nonzero(known))
+    return count, float(np.sum(width, where=known, dtype=np.float64)) / count if count else 0.0
 
 
 def chosen(notes: Sequence[BandNote]) -> list[Window]:

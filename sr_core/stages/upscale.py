@@ -25,6 +25,7 @@ from sr_core.stages.kernel import kernel_check
 from sr_core.stages.overall import BEYOND, BandNote, chosen, note_of, overall_figures
 from sr_core.stages.plan import gives_interval, make_plan
 from sr_core.stages.regions import check_whole, enlarge_mask
+from sr_core.stages.stored_interval import StoredInterval
 
 if TYPE_CHECKING:
     from sr_core.stages.restore import Restorer
@@ -208,6 +209,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         raise InputError(f"{source.path.name} has no valid pixel", "an image with valid pixels", "Look at its nodata value and mask.")
     grid = Grid.of(scene, writer, *seams_of(restorer, scene))
     results: list[tuple[CheckResult, ...]] = []
+    stored = StoredInterval(notes)
     invented = HallucinationMeter(restorer, (height * restorer.scale, width * restorer.scale), len(places))
     for done, chosen_window in enumerate(places):
         log.progress("checking the written file", done, len(places))
@@ -217,11 +219,13 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         written = writer.reread(around.scaled(restorer.scale))
         half_width = writer.reread_half_width(around.scaled(restorer.scale))
         evidence = evidence_of(
-            restorer, lr, written.pixels, None, scene.encoding.step, mask_hr=written.mask,
+            restorer, lr, written.pixels, half_width, scene.encoding.step, mask_hr=written.mask,
             core=window.inside(around), where=window.scaled(restorer.scale),
             lossless=writer.lossless, grid=grid, spread=None if half_width is None else restorer.spread_under(half_width),
         )  # fmt: skip
         results.append(run_checks(domain, evidence, reference_for(restorer), len(places)))
+        inner = chosen_window.inside(around).scaled(restorer.scale).slices()
+        stored.take(chosen_window, None if half_width is None else half_width[(slice(None), *inner)], written.mask[inner])
         invented.take(evidence)
     log.progress("checking the written file", len(places), len(places))
     clipped = writer.canvas.clipped
@@ -231,6 +235,7 @@ def _judge(domain: Domain, source: Source, scene: Scene, writer: SceneWriter, re
         restorer.claim(domain.group_kind),
         (
             *worst_of(results),
+            stored.result(),
             *invented.results(),
             kernel_check(scene, places, restorer),
             *overall_figures(notes, clipped, scene.encoding.step, scene.unit),

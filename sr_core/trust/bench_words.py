@@ -16,7 +16,8 @@ BY_NATURE = (
 
 def size_text(row: BenchRow) -> str:
     """Give a size with its unit; nothing where there is only one size."""
-    return f"{row.size:g} {row.size_unit}".strip() if row.size_unit else ""
+    unit = row.size_unit.removesuffix("s") if row.size == 1 else row.size_unit
+    return f"{row.size:g} {unit}" if unit else ""
 
 
 def summary(table: BenchTable) -> tuple[str, ...]:

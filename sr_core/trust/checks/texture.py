@@ -14,7 +14,7 @@ from sr_core.trust.derived import fine_of
 from sr_core.trust.noisy import drawn_noise
 from sr_core.trust.verdict import CheckResult, Evidence, limit, skipped
 
-DETAIL_LIMIT = 0.08  # of bicubic's own fine detail: interpolation leaves up to 0.05 where it clips, a quarter of the truth 0.15
+DETAIL_LIMIT = 0.08  # of bicubic's own fine detail: interpolation leaves up to 0.05, a quarter of the truth 0.15
 LOW_LIMIT = 0.1  # ln of the ratio: a tenth less fine texture than the interpolation
 PATTERN_LIMIT, PATTERN_FAIL = 0.05, 0.5  # of the mean size of fine texture
 PATTERN_CHANCE = 4.0  # standard deviations of the same figure of noise
@@ -35,17 +35,19 @@ class AddsDetail:
         Notes
         -----
         Interpolation, and its projection onto the measurement, are consistent with the measurement; no check of the residual
-        can tell them from a model's work. A warning only: an image without any detail has none to add.
+        can tell them from a model's work. A warning only: an image without any detail has none to add. Beside values that the range cut
+        an interpolation, too, leaves what it explains: such places are left out.
         """
         if reason := no_split(evidence.operator):
             return skipped(self.name, reason, required=False)
-        mask = evidence.mask_hr
-        detail = _detail(evidence)
+        mask = _uncut(evidence)
+        detail = _detail(evidence, mask)
         noise = evidence.step * ROUNDING
         if not mask.any() or not detail > 4 * noise:
             return skipped(self.name, "the image has no fine detail to judge by", required=False)
         part = evidence.guessed[:, mask]
-        added = math.sqrt(max(0.0, float(np.mean(part**2, dtype=np.float64)) - noise**2)) if np.isfinite(part).all() else math.nan
+        finite = bool(np.isfinite(evidence.guessed[:, evidence.mask_hr]).all())
+        added = math.sqrt(max(0.0, float(np.mean(part**2, dtype=np.float64)) - noise**2)) if finite else math.nan
         return limit(
             self.name, added / detail, unit="", threshold=DETAIL_LIMIT, source="physical", direction="at least", severity="warn",
             bicubic=0.0, where=evidence.where, sentence="the model adds something to the interpolation", required=False,
@@ -117,8 +119,21 @@ def _numeric(evidence: Evidence) -> float:
     return NUMERIC * evidence.once("largest value", largest)
 
 
-def _detail(evidence: Evidence) -> float:
-    """Give the rms of what a Gaussian of one LR pixel takes away from plain bicubic (physical unit)."""
+def _uncut(evidence: Evidence) -> BoolArray:
+    """Mark valid pixels (H, W) that lie two LR pixels or more from any that the range cuts; all valid ones where there are none."""
+    from scipy.ndimage import binary_dilation
+
+    (low, high), slack, mask = evidence.valid_range, evidence.step / 2, evidence.mask_hr
+    cut = mask & ((evidence.z <= low + slack) | (evidence.z >= high - slack)).any(axis=0)
+    if not cut.any():
+        return mask
+    rows, cols = evidence.scale
+    free = mask & ~binary_dilation(cut, np.ones((4 * rows + 1, 4 * cols + 1), bool))
+    return np.asarray(free if free.any() else mask, np.bool_)
+
+
+def _detail(evidence: Evidence, where: BoolArray) -> float:
+    """Give the rms of what a Gaussian of one LR pixel takes away from plain bicubic (physical unit), over some pixels (H, W)."""
     from scipy.ndimage import gaussian_filter
 
     mask = evidence.mask_hr
@@ -128,7 +143,7 @@ def _detail(evidence: Evidence) -> float:
     if not mask.all():
         with np.errstate(invalid="ignore", divide="ignore"):
             smooth = smooth / gaussian_filter(mask.astype(np.float32), sigma)
-    fine = (image - smooth)[:, mask]
+    fine = (image - smooth)[:, where]
     return math.sqrt(float(np.mean(fine**2, dtype=np.float64))) if fine.size else 0.0
 
 

@@ -236,3 +236,27 @@ def test_a_fault_of_reflectance_and_of_colour_still_shows_beside_noise() -> None
     assert {
         outcomes(dataclasses.replace(given, residual=tinted))[name].outcome for name in ("spectral angle, mean", "NDVI change, 95 %")
     } == {"fail"}
+
+
+def test_an_edge_between_two_measured_colours_is_no_fringe_however_sharp() -> None:
+    clean = evidence(np.zeros((2, 20, 20)))
+    y, z = clean.y.copy(), clean.z.copy()
+    y[0, :, 10:], z[0, :, 20:] = 0.9, 0.9  # the interpolation is blurred over the edge, the output is not
+    bicubic = z.copy()
+    bicubic[0, :, 18:22] = np.linspace(z[0, 0, 0], 0.9, 6)[1:5]
+    narrow = {"half_width": np.full(z.shape, 1e-3, np.float32), "bicubic": bicubic}
+    sharp = dataclasses.replace(clean, y=y, z=z, **narrow)
+    assert outcomes(sharp)["spectral angle, fine grid"].value == pytest.approx(0, abs=1e-3)
+    green = z.copy()
+    green[1, :, 18:22] = 3.0  # a colour that neither side has
+    assert outcomes(dataclasses.replace(sharp, z=green))["spectral angle, fine grid"].outcome == "warn"
+
+
+def test_where_there_is_no_claim_nothing_is_held_against_the_interval() -> None:
+    clean = evidence(np.zeros((2, 20, 20)))
+    z, width = clean.z.copy(), np.full(clean.z.shape, 0.1, np.float32)
+    z[0, :10] = 0.5
+    width[1, :10] = np.nan
+    assert outcomes(dataclasses.replace(clean, z=z, half_width=width))["spectral angle, fine grid"].value == 0
+    nothing = np.full(clean.z.shape, np.nan, np.float32)
+    assert outcomes(dataclasses.replace(clean, z=z, half_width=nothing))["spectral angle, fine grid"].outcome == "skipped"

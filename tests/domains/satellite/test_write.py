@@ -288,12 +288,13 @@ class TestNothingIsLeft:
         import domains.satellite.write as module
 
         copies: list[Path] = []
+        copy = module.copy_as_cog
 
         def failing(image: Path, place: Path, stored: np.ndarray) -> None:
             copies.append(place)
             if len(copies) == 2:
                 raise OutputError("disk full", "room", "Free some.")
-            place.write_bytes(image.read_bytes())
+            copy(image, place, stored)
 
         monkeypatch.setattr(module, "copy_as_cog", failing)
         with pytest.raises(OutputError, match="disk full"):

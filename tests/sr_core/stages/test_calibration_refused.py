@@ -13,10 +13,11 @@ from made_bundle import make_bundle
 from toy import Run, ToyDomain
 
 from sr_core.bundle import CALIBRATION, CARD, BundleCard, read_card
-from sr_core.errors import BundleError, TrustError
+from sr_core.errors import BundleError, SplitError, TrustError
 from sr_core.log import Silent
-from sr_core.records import CalibrationRef, ManifestRef, Region
+from sr_core.records import CalibrationRef, Manifest, ManifestRef, Region
 from sr_core.stages.calibrate import calibrate
+from sr_core.stages.evaluate import evaluate
 from sr_core.stages.ingest import MANIFEST, load_manifest
 from sr_core.stages.restore import Restorer
 from sr_core.trust.calibration import Calibration
@@ -66,6 +67,26 @@ def test_a_group_that_trained_or_chose_cannot_calibrate(part: Literal["train", "
     with pytest.raises(TrustError, match=r"calibration region .* of place .*; expected a group that did not train") as caught:
         calibrate_with(run, tmp_path, calibration=leaked)
     assert caught.value.exit_code == 2 and not (tmp_path / "workspace" / "calibrate").exists()
+
+
+def test_a_test_region_that_leaked_into_the_calibration_is_refused_before_anything_is_measured(run: Run, tmp_path: Path) -> None:
+    split = load_manifest(run.manifest).split
+    leaked = (*split.calibration, split.test[0])
+    with pytest.raises(SplitError, match=r"calibration .*test"):
+        calibrate_with(run, tmp_path, calibration=leaked)
+    ref = ManifestRef(
+        path=tmp_path / "manifest", hash=Manifest.from_json((tmp_path / "manifest" / MANIFEST).read_text(), "made").content_hash()
+    )
+    with pytest.raises(SplitError, match=r"calibration .*test"):
+        evaluate(
+            ToyDomain(),
+            ref,
+            run.calibrated,
+            champion=None,
+            recipe=ToyDomain().recipe(),
+            workspace=Workspace(tmp_path / "workspace"),
+            log=Silent(),
+        )
 
 
 def test_one_group_left_to_calibrate_on_makes_no_interval(run: Run, tmp_path: Path) -> None:

@@ -137,3 +137,14 @@ def test_a_place_is_given_on_the_grid_of_the_image() -> None:
     given = evidence_from(planted(CLEAN, "object of 6 px", 20), where=Window(1000, 2000, 96, 96))
     place = found(given)["local residual"].where
     assert place is not None and 1000 <= place.row < 1096 and 2000 <= place.col < 2096 and place.height <= 10
+
+
+def test_what_the_range_cuts_away_does_not_count_as_detail() -> None:
+    bare = planted(delivered(), "nothing added", 100)
+    cut = bare.z.copy()
+    cut[:, 20:40, 20:40] = 255.0  # the end of the range: the guess has a rim there that no model made
+    found = results(evidence_from(dataclasses.replace(bare, z=cut)), general_checks())["adds detail"]
+    assert found.outcome == "warn" and found.value is not None and found.value < 0.02
+    inside = dataclasses.replace(bare, z=np.where(cut == 255.0, np.float32(200.0), cut))
+    beside = results(evidence_from(inside), general_checks())["adds detail"].value
+    assert beside is not None and beside > 0.08, "the same block below the end is detail that was added"
