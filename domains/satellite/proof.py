@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from domains.satellite.checks.geometry import TOLERANCE_PX, beside
-from domains.satellite.header import gdal_settings, open_tiff, quiet
+from domains.satellite.header import gdal_settings, quiet
+from domains.satellite.opening import open_file
 from sr_core.errors import OutputError
 from sr_core.raster import Transform
 
@@ -31,7 +32,7 @@ def require_as_stated(
     OutputError
         With what the file states otherwise.
     """
-    with gdal_settings(), quiet(), open_tiff(place) as found:
+    with gdal_settings(), quiet(), open_file(place) as found:
         away = _beside_its_place(source, found, scale)
         wrong = [
             what

@@ -264,7 +264,7 @@ class CogWriter:
             template.update_tags(**tags)
             template.close()
         self._deliver(role, rows, place)
-        stated = {"scales": (encoding.scale,) * channels, "offsets": (encoding.offset,) * channels, "nodata": nodata}
+        stated = {"scales": (encoding.scale,) * channels, "offsets": (encoding.offset,) * channels, "nodata": _no_value(encoding)}
         require_as_stated(place, self._source, scale, **stated)
         return place
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sr_core.operators import Operator
     from sr_core.training import Processes, Trained
 
-VERSION = 2
+VERSION = 3
 CHECKPOINTS = "checkpoints"
 
 
