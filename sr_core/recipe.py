@@ -46,7 +46,7 @@ class PatchPlan(Record):
     size: PositiveInt = 33
     stride: PositiveInt = 14
     origins: Literal["classic", "edge", "whole"] = "edge"
-    smoothed: Smoothings = ()
+    smoothed: Smoothings = Field(default=(), exclude_if=lambda smoothed: not smoothed)  # stores from before it keep their content
 
     @field_validator("smoothed")
     @classmethod
@@ -260,7 +260,7 @@ class Recipe(Record):
     operator: str = "bicubic"
     seed: Annotated[int, Field(ge=0)] = 1
     data_range: float | None = None
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False, exclude_if=lambda noise: not noise)] = 0.0
     storage: Literal["float32", "float16"] = "float32"
     licence: str = ""
     credits: tuple[str, ...] = ()
@@ -344,7 +344,7 @@ class Recipe(Record):
         RecipeError
             If a name is unknown (the nearest known one is suggested) or the settings conflict.
         """
-        body = self.model_dump()
+        body = _settings_of(self)
         if "network.family" in overrides:
             body["network"] |= self.network.unchosen()
         if any(f"training.{limit}" in overrides for limit in ENDS):
@@ -368,6 +368,12 @@ class Recipe(Record):
                 f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
             )
             raise RecipeError(f"overrides {dict(overrides)}", "settings that agree", faults + ".") from error
+
+
+def _settings_of(record: BaseModel) -> dict[str, Any]:
+    """Give all settings, those included that a dump leaves out."""
+    values = ((name, getattr(record, name)) for name in type(record).model_fields)
+    return {name: _settings_of(value) if isinstance(value, BaseModel) else value for name, value in values}
 
 
 def setting_names(model: type[BaseModel] = Recipe, prefix: str = "") -> list[str]:

@@ -171,7 +171,7 @@ def _model(chain: Chain) -> Iterator[str]:
         yield _row("folder", str(model.folder))
         yield _row("network", f"{card.descriptor.family}, x{card.descriptor.scale}, over {card.descriptor.base} base, unit {card.unit}")
         yield _row("trained on", f"{card.data_summary} (store {card.data[:12]})")
-        yield _row("its groups", _groups(card.trained_on))
+        yield _row("its groups", _learned_from(card.trained_on))
         yield _row("goes on from", "; ".join(map(_parent, card.parents, model.parents)) or "no other model")
     if operator:
         yield _row("degradation", operator)
@@ -187,7 +187,7 @@ def _model(chain: Chain) -> Iterator[str]:
         yield _row("gate", model.decision)
 
 
-def _groups(trained_on: TrainedOn | None) -> str:
+def _learned_from(trained_on: TrainedOn | None) -> str:
     if trained_on is None:
         return "not recorded, so nobody can tell whether an image of yours trained it"
     rest = "" if trained_on.complete else "; a parent or other training data of it did not record theirs"

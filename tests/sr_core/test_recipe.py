@@ -98,7 +98,7 @@ def test_a_recipe_of_before_means_what_it_meant() -> None:
 def test_every_setting_is_part_of_the_hash() -> None:
     other = {
         "domain": "face", "purpose": "perceptual", "allow_perceptual": False, "scale": 4, "operator": "box", "seed": 2, "data_range": 1.0,
-            "storage": "float16", "licence": "CC0", "credits": "one; two",
+            "storage": "float16", "noise": 0.01, "licence": "CC0", "credits": "one; two",
         "patches.grid": None, "patches.size": 32, "patches.stride": 15, "patches.origins": "classic",
         "patches.smoothed": "0.6, 1",
         "network.family": "linear", "network.width": 16, "network.blocks": 4, "network.bands": "joint",

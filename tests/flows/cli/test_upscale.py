@@ -85,7 +85,7 @@ def test_every_domain_gives_files_verdict_forecast_and_outcome(domain: str, sr: 
     (image,) = document["images"]
     assert document["domain"] == domain and document["refusals"] == [] and document["dry_run"] is False
     assert Path(image["output"]) == Path("out") / f"{given.stem}_x2{given.suffix}"
-    assert [file["role"] for file in image["files"]] == ["image", "interval", "verdict"]
+    assert [file["role"] for file in image["files"]] == ["image", "interval", *(["stac"] if domain == "satellite" else []), "verdict"]
     assert image["verdict"]["status"] in ("pass", "warn", "abstain", "fail")
     said, outcome = image["forecast"], image["outcome"]
     channels, height, width = said["lr"]

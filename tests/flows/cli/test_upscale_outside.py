@@ -60,7 +60,7 @@ def test_outside_is_abstained_from(domain: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*words, "--strict"])
     assert result.exit_code == 3, result.output
     (image,) = json.loads(result.stdout)["images"]
-    assert [file["role"] for file in image["files"]] == ["image", "interval", "verdict"]
+    assert [file["role"] for file in image["files"]] == ["image", "interval", *(["stac"] if domain == "satellite" else []), "verdict"]
     verdict = image["verdict"]
     assert verdict["status"] == "abstain" and verdict["claim"]["level"] == "none" and verdict["covered_share"] == 0.0
     assert "the compression is lossless, and another was calibrated" in verdict["claim"]["text"]

@@ -9,12 +9,13 @@ import pytest
 
 from sr_core.raster import Encoding, Float32Array, Raster, Window
 from sr_core.stages.bands import Band
-from sr_core.stages.overall import BandNote, note_of
+from sr_core.stages.overall import BandNote, cells, note_of
 from sr_core.stages.stored_interval import StoredInterval
 from sr_core.trust.verdict import CheckResult
 
 SIDE = 300  # LR px: two windows
-BOTH = (Window(0, 0, 32, 256), Window(0, 256, 32, SIDE - 256))
+BOTH = tuple(cells(Window(0, 0, 32, SIDE)))
+EDGE = 2 * BOTH[1].col  # SR px: where the second begins
 RNG = np.random.default_rng(1)
 WIDTH = (0.1 + RNG.random((2, 64, 2 * SIDE))).astype(np.float32)
 MASK = RNG.random((32, SIDE)) > 0.2
@@ -37,7 +38,7 @@ def result(stored: Float32Array | None, note: BandNote | None = None) -> CheckRe
 
 def test_what_is_noted_is_the_mean_over_measured_values() -> None:
     first = noted().windows[0]
-    inside = WIDTH[:, :, :512][:, FINE[:, :512]]
+    inside = WIDTH[:, :, :EDGE][:, FINE[:, :EDGE]]
     assert first.claimed == inside.size and first.half_width == pytest.approx(inside.mean(dtype=np.float64), rel=1e-9)
 
 
@@ -47,7 +48,7 @@ def test_the_interval_as_it_was_made_passes_and_so_does_one_that_was_rounded_up(
         assert found.outcome == "pass" and found.value is not None and found.value < 1e-6
 
 
-@pytest.mark.parametrize("places", [slice(None), slice(0, 512), slice(512, None)])
+@pytest.mark.parametrize("places", [slice(None), slice(0, EDGE), slice(EDGE, None)])
 def test_a_narrower_one_fails_even_in_one_window(places: slice) -> None:
     stored = WIDTH.copy()
     stored[:, :, places] *= np.float32(0.99)
