@@ -121,6 +121,8 @@ def _fault(path: Path) -> InputError | None:
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
         return InputError(f"{_shown(path)} {reason}", "a file or a folder", "Check the path.")
+    if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for its writer
+        return InputError(f"{_shown(path)} is no regular file", "a file or a folder", "Save it as a file first.")
     return None
 
 

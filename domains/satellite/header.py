@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 
-from domains.common.geometry import Affine6, is_usable, spacing
+from domains.common.geometry import Affine6, spacing
+from domains.satellite.guard import check_blocks, check_codec, check_place, check_regular, check_values, refusing
 from sr_core.errors import InputError
 from sr_core.raster import Encoding
 
@@ -36,9 +37,13 @@ CACHE_BYTES = 256 << 20  # in bytes: `Env` takes no mebibytes
 
 
 def gdal_settings() -> rasterio.Env:
-    """Give the settings under which every file is opened: no side files, bounded cache, two threads for compression."""
+    """Give the settings under which every file is opened: no side files, no network, no code, bounded cache, two threads for compression.
+
+    They hold whatever the environment says: with GTIFF_IGNORE_READ_ERRORS a damaged file would be zeros and no error.
+    """
     return rasterio.Env(
         GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=CACHE_BYTES, GDAL_NUM_THREADS="2",
+        GDAL_GEOREF_SOURCES="INTERNAL", GTIFF_IGNORE_READ_ERRORS="NO", GDAL_VRT_ENABLE_PYTHON="NO",
         CPL_VSIL_CURL_ALLOWED_EXTENSIONS=".none", GDAL_TIFF_INTERNAL_MASK=True,
     )  # fmt: skip
 
@@ -102,6 +107,7 @@ def open_tiff(path: Path) -> Any:
     text = str(path.resolve())
     if any(mark in text for mark in ("<", "://")) or text.startswith("/vsi"):
         raise InputError(f"path {text}", "a plain file path", "Move or rename the file.")
+    check_regular(path)
     try:
         with Path(text).open("rb") as stream:
             start = stream.read(4)
@@ -110,22 +116,27 @@ def open_tiff(path: Path) -> Any:
     if start not in TIFF_STARTS:
         given = f"{path.name} is empty" if not start else f"{path.name} is no TIFF file (it begins with {start!r})"
         raise InputError(given, "a GeoTIFF", "Leave it out, or convert it: rio convert in out.tif")
-    try:
-        with gdal_settings(), quiet():
-            return rasterio.open(text, driver="GTiff")
-    except RasterioError as error:
-        raise InputError(f"{path.name} cannot be opened ({error})", "a whole, undamaged GeoTIFF", "Get the file again.") from error
+    with refusing(f"{path.name} cannot be opened"), gdal_settings(), quiet():
+        return rasterio.open(text, driver="GTiff")
 
 
 def read_header(path: Path, dataset: Any) -> Header:
-    """Read and check everything but pixels.
+    """Read and check everything but pixels; also what is read again only when the output is written.
 
     Raises
     ------
     InputError
         If the file is of a kind that is not read, or claims more than is safe.
+    UnitError
+        If its scale or offset is not usable.
     """
+    with refusing(f"the header of {path.name} cannot be read"), gdal_settings(), quiet():
+        return _read_header(path, dataset)
+
+
+def _read_header(path: Path, dataset: Any) -> Header:
     _check_bounds(path, dataset)
+    check_codec(path.name, dataset)
     alpha = next((i for i, role in enumerate(dataset.colorinterp, 1) if role == ColorInterp.alpha), None)
     indexes = tuple(i for i in range(1, dataset.count + 1) if i != alpha)
     if not indexes:
@@ -134,12 +145,17 @@ def read_header(path: Path, dataset: Any) -> Header:
         raise InputError(f"{path.name} holds classes with a colour table", "measured values", "Leave it out: classes cannot be upscaled.")
     transform, crs = _georeference(path, dataset)
     encoding = _encoding(path, dataset, indexes)
+    check_values(path.name, encoding, dataset.nodata)
     flags = [flag for band in dataset.mask_flag_enums for flag in band]
+    dataset_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+    check_blocks(path.name, dataset, may_lack=dataset_mask or alpha is not None or dataset.nodata is not None)
+    for index in (0, *indexes):
+        dataset.tags(index)  # text that does not decode shows here
     return Header(
         height=dataset.height, width=dataset.width, indexes=indexes, alpha=alpha,
         bands=tuple(dataset.descriptions[i - 1] or f"band {i}" for i in indexes),
         encoding=encoding, unit=_unit(dataset, indexes, encoding), nodata=dataset.nodata,
-        dataset_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        dataset_mask=dataset_mask,
         transform=transform, crs=crs, geometry=_geometry(dataset, transform), block=dataset.block_shapes[0],
     )  # fmt: skip
 
@@ -150,9 +166,12 @@ def is_placed(path: Path) -> bool:
         dataset = open_tiff(path)
     except InputError:
         return False
-    with quiet(), dataset:
-        placed = not dataset.transform.is_identity or dataset.crs or dataset.gcps[0] or dataset.rpcs
-        return bool(placed) or any("reflectance" in (unit or "").lower() for unit in dataset.units)
+    try:
+        with quiet(), dataset, refusing(f"the header of {path.name} cannot be read"):
+            placed = not dataset.transform.is_identity or dataset.crs or dataset.gcps[0] or dataset.rpcs
+            return bool(placed) or any("reflectance" in (unit or "").lower() for unit in dataset.units)
+    except InputError:
+        return False
 
 
 def _check_bounds(path: Path, dataset: Any) -> None:
@@ -183,8 +202,7 @@ def _georeference(path: Path, dataset: Any) -> tuple[Affine6 | None, str]:
     crs = dataset.crs.to_string() if dataset.crs else ""
     matrix = tuple(float(v) for v in dataset.transform)[:6]
     transform: Affine6 = (matrix[0], matrix[1], matrix[2], matrix[3], matrix[4], matrix[5])
-    if not is_usable(transform):
-        raise InputError(f"{path.name} has the transform {transform}", "six finite numbers that can be inverted", "Mend its georeference.")
+    check_place(path.name, transform, dataset.height, dataset.width)
     # GDAL reports the identity for a file without georeference.
     return (None if transform == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0) else transform), crs
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
 from domains.common.geometry import Box, connected
+from domains.satellite.guard import refusing
 from domains.satellite.header import Header, gdal_settings
+from sr_core.errors import InputError
 
 NAME_LENGTH = 12  # hexadecimal digits
 
@@ -41,9 +42,9 @@ def footprint(header: Header) -> Box | None:
     corners = [(a * col + b * row + c, d * col + e * row + f) for col in (0, header.width) for row in (0, header.height)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     try:
-        with gdal_settings():
+        with refusing("a coordinate system"), gdal_settings():
             west, south, east, north = transform_bounds(header.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys), densify_pts=21)
-    except RasterioError:
+    except InputError:
         return None  # a coordinate system that has no way to longitude and latitude
     if not all(abs(v) < 1e6 for v in (west, south, east, north)):
         return None

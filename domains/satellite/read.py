@@ -8,23 +8,22 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import rasterio
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as FileWindow
 
 from domains.common.files import candidates
+from domains.satellite.guard import Allowance, pass_windows, refusing
+from domains.satellite.guard_vrt import check_vrt
 from domains.satellite.header import Header, gdal_settings, is_placed, open_tiff, quiet, read_header
 from domains.satellite.places import name_places
 from sr_core.errors import InputError, ShapeError, SRError
 from sr_core.log import Log
-from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Transform, Window, windows
+from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Transform, Window
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
 READ = (".tif", ".tiff")
 NOT_READ_YET = (".jp2", ".vrt", ".nc", ".h5", ".hdf", ".hdf5", ".img", ".ntf", ".safe")
 SMALLEST_SIDE = 66  # HR px: one training patch of 33 LR px at the smallest scale
-PASS_SIDE = 1024  # px of a window in the first pass over all pixels
 PLACE = "place"
 
 
@@ -88,17 +87,13 @@ class GeoTiffScene:
 def read_stored(dataset: Any, header: Header, window: Window, name: str) -> StoredRaster:
     """Read a window of an open data set; `name` names the file in errors."""
     where = FileWindow(window.col, window.row, window.width, window.height)
-    try:
-        with gdal_settings():
-            stored = dataset.read(list(header.indexes), window=where)
-            mask = np.ones(stored.shape[1:], bool)
-            if header.dataset_mask:
-                mask &= dataset.read_masks(header.indexes[0], window=where) > 0
-            if header.alpha is not None:
-                mask &= dataset.read(header.alpha, window=where) > 0
-    except (RasterioError, MemoryError) as error:
-        reason = getattr(error, "__cause__", None) or error
-        raise InputError(f"{name} cannot be decoded at {window} ({reason})", "a whole, undamaged GeoTIFF", "Get the file again.") from error
+    with refusing(f"{name} cannot be decoded at {window}"), gdal_settings():
+        stored = dataset.read(list(header.indexes), window=where)
+        mask = np.ones(stored.shape[1:], bool)
+        if header.dataset_mask:
+            mask &= dataset.read_masks(header.indexes[0], window=where) > 0
+        if header.alpha is not None:
+            mask &= dataset.read(header.alpha, window=where) > 0
     if stored.shape[1:] != (window.height, window.width):
         raise InputError(f"{name} gave {stored.shape} at {window}", "as many pixels as asked for", "Get the file again.")
     mask &= measured(stored, header)
@@ -151,6 +146,8 @@ def discover(
         path = candidate.path
         try:
             candidate.check()
+            if path.suffix.lower() == ".vrt":
+                check_vrt(path, candidate.root or path.parent)
             source, header = examine(path, smallest_side)
             if source.sha256 in seen and not copies:
                 given = f"{path.name} has the same content as {seen[source.sha256].name}"
@@ -158,7 +155,7 @@ def discover(
             seen[source.sha256] = path
             found.append(source)
             headers.append(header)
-        except (SRError, OSError, rasterio.errors.RasterioError) as error:
+        except (SRError, OSError) as error:
             refusals.append(Refusal(path=candidate.shown, error=type(error).__name__, sentence=str(error)))
         log.progress("read scenes", done, len(candidate_files))
     places = name_places(headers, [source.sha256 for source in found])
@@ -182,7 +179,7 @@ def examine(path: Path, smallest_side: int = SMALLEST_SIDE) -> tuple[Source, Hea
         if min(header.height, header.width) < smallest_side:
             least = f"at least {smallest_side} x {smallest_side}, one training patch"
             raise InputError(f"{path.name} has {header.width} x {header.height} pixels", least, "Give a larger scene.")
-        share = _usable_share(dataset, header, path.name)
+        share = _usable_share(dataset, header, Allowance(path.name, path.stat().st_size))
     finally:
         with quiet():
             dataset.close()
@@ -196,10 +193,11 @@ def examine(path: Path, smallest_side: int = SMALLEST_SIDE) -> tuple[Source, Hea
     return source, header
 
 
-def _usable_share(dataset: Any, header: Header, name: str) -> float:
+def _usable_share(dataset: Any, header: Header, allowance: Allowance) -> float:
     """Read all pixels in windows of whole blocks and give the share that is usable, 0..1."""
     usable = 0
-    side = max(PASS_SIDE, min(header.block[0], header.height))
-    for window in windows(header.height, header.width, side):
-        usable += int(np.count_nonzero(read_stored(dataset, header, window, name).mask))
+    pixel_bytes = len(header.indexes) * np.dtype(header.encoding.dtype).itemsize
+    for window in pass_windows(header.height, header.width, header.block, pixel_bytes):
+        usable += int(np.count_nonzero(read_stored(dataset, header, window, allowance.name).mask))
+        allowance.check()
     return usable / (header.height * header.width)
