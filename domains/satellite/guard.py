@@ -126,7 +126,8 @@ def check_blocks(name: str, dataset: Any, may_lack: bool) -> None:
         for row in range(down):
             for col in range(across):
                 if dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band) is None:
-                    given = f"{name} does not hold the block at row {row * rows}, column {col * cols} of band {band}, and names no nodata value"
+                    where = f"row {row * rows}, column {col * cols} of band {band}"
+                    given = f"{name} does not hold the block at {where}, and names no nodata value"
                     remedy = "Get the file again; or, if the block is empty on purpose: rio edit-info --nodata 0 file.tif"
                     raise InputError(given, "all blocks, or a nodata value for those left out", remedy)
 
@@ -156,7 +157,8 @@ def check_place(name: str, transform: Affine6, height: int, width: int) -> None:
     a, b, c, d, e, f = transform
     if not is_usable(transform):
         raise InputError(f"{name} has the transform {transform}", "six finite numbers that can be inverted", "Mend its georeference.")
-    farthest = max(abs(c), abs(f), *(abs(v) for row in (0, height) for col in (0, width) for v in (a * col + b * row + c, d * col + e * row + f)))
+    corners = ((row, col) for row in (0, height) for col in (0, width))
+    farthest = max(abs(v) for row, col in corners for v in (a * col + b * row + c, d * col + e * row + f))
     if not (math.isfinite(farthest) and min(spacing(transform)) > LEAST_STEP * farthest and math.isfinite(a * e - b * d)):
         given = f"{name} has pixels of {' x '.join(f'{v:.3g}' for v in spacing(transform))} at coordinates up to {farthest:.3g}"
         raise InputError(given, "pixels that differ in their coordinates, all of them finite", "Mend its georeference.")

@@ -104,10 +104,10 @@ def open_tiff(path: Path) -> Any:
     InputError
         If it is no TIFF file, or its directory cannot be read.
     """
+    check_regular(path)
     text = str(path.resolve())
     if any(mark in text for mark in ("<", "://")) or text.startswith("/vsi"):
         raise InputError(f"path {text}", "a plain file path", "Move or rename the file.")
-    check_regular(path)
     try:
         with Path(text).open("rb") as stream:
             start = stream.read(4)

@@ -128,8 +128,8 @@ def _written(path: Path, source: object) -> None:
 
     with quiet(), open_tiff(path) as dataset, gdal_settings():
         header = read_header(path, dataset)
-        profile = {"driver": "GTiff", "height": 8, "width": 8, "count": header.shape[0], "dtype": header.encoding.dtype, "nodata": header.nodata}
-        with rasterio.MemoryFile() as memory, memory.open(**profile) as target:
+        profile = {"count": header.shape[0], "dtype": header.encoding.dtype, "nodata": header.nodata}
+        with rasterio.MemoryFile() as memory, memory.open(driver="GTiff", height=8, width=8, **profile) as target:
             carry_place(dataset, target, header, 2)
             carry_bands(dataset, target, header)
             carry_radiometry(dataset, target, header)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +13,29 @@ import rasterio
 from affine import Affine
 from hostile_vrts import VRTS
 from made_scenes import write_tiff
-from raw_tiff import (
-    BITS, COUNTS, DEFLATE, GDAL_METADATA, GDAL_NODATA, HEADER, LENGTH, OFFSETS, PIXEL_SCALE, ROWS, SAMPLES, TIE_POINT, TILE_COUNTS,
-    TILE_OFFSETS, WIDTH, Entry, patch_tag, strips, tiles, write_raw,
-)  # fmt: skip
 from rasterio.enums import ColorInterp
+from raw_tiff import (
+    BITS,
+    COUNTS,
+    DEFLATE,
+    GDAL_METADATA,
+    GDAL_NODATA,
+    HEADER,
+    LENGTH,
+    OFFSETS,
+    PIXEL_SCALE,
+    ROWS,
+    SAMPLES,
+    TIE_POINT,
+    TILE_COUNTS,
+    TILE_OFFSETS,
+    WIDTH,
+    Entry,
+    patch_tag,
+    strips,
+    tiles,
+    write_raw,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -171,7 +188,8 @@ def millions_of_tiles(path: Path) -> None:
 
 def block_larger_than_a_window(path: Path) -> None:
     """Tall tiles: a square window of that height would take 3.8 GiB."""
-    write_tiff(path, np.zeros((64, 8000, 80), np.uint8), nodata=0, tiled=True, blockxsize=16, blockysize=8000, compress="DEFLATE", interleave="band")
+    layout = {"tiled": True, "blockxsize": 16, "blockysize": 8000, "interleave": "band"}
+    write_tiff(path, np.zeros((64, 8000, 80), np.uint8), nodata=0, compress="DEFLATE", **layout)
 
 
 # Bands.

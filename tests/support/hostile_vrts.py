@@ -13,19 +13,19 @@ class Vrt:
     reason: str
 
 
-def mosaic(source: str, relative: int = 1, side: str = "100", inside: str = "", band: str = "") -> str:
+def mosaic(source: str, relative: int = 1, side: str = "100") -> str:
     """A VRT of one band over one source."""
     return (
-        f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}">{inside}<VRTRasterBand dataType="Byte" band="1"{band}><SimpleSource>'
-        f'<SourceFilename relativeToVRT="{relative}">{source}</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>'
+        f'<VRTDataset rasterXSize="{side}" rasterYSize="{side}"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f'<SourceFilename relativeToVRT="{relative}">{source}</SourceFilename><SourceBand>1</SourceBand>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
     )
 
 
 def one_band(attributes: str, body: str) -> str:
     """A VRT of one band of a special kind."""
-    return (
-        f'<VRTDataset rasterXSize="100" rasterYSize="90"><VRTRasterBand dataType="Byte" band="1" {attributes}>{body}</VRTRasterBand></VRTDataset>'
-    )
+    band = f'<VRTRasterBand dataType="Byte" band="1" {attributes}>{body}</VRTRasterBand>'
+    return f'<VRTDataset rasterXSize="100" rasterYSize="90">{band}</VRTDataset>'
 
 
 RAW = (
@@ -37,6 +37,7 @@ PYTHON = (
     "<PixelFunctionCode><![CDATA[import os\ndef f(*a, **k): os.system('touch /tmp/owned')]]></PixelFunctionCode>"
     '<SimpleSource><SourceFilename relativeToVRT="1">good.tif</SourceFilename></SimpleSource>'
 )
+OPTIONS = '<OpenOptions><OOI key="a">b</OOI></OpenOptions>'
 BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>' + mosaic("&b;")
 TWO_TYPES = (
     '<VRTDataset rasterXSize="100" rasterYSize="90"><VRTRasterBand dataType="Byte" band="1"/>'
@@ -58,7 +59,7 @@ VRTS = {
     "python": Vrt(one_band('subClass="VRTDerivedRasterBand"', PYTHON), "VRTDerivedRasterBand"),
     "python_without_the_class": Vrt(one_band("", PYTHON), "PixelFunction"),
     "warped": Vrt('<VRTDataset rasterXSize="9" rasterYSize="9" subClass="VRTWarpedDataset"/>', "VRTWarpedDataset"),
-    "open_options": Vrt(mosaic('good.tif</SourceFilename><OpenOptions><OOI key="a">b</OOI></OpenOptions><SourceFilename>good.tif'), "OpenOptions"),
+    "open_options": Vrt(mosaic(f"good.tif</SourceFilename>{OPTIONS}<SourceFilename>good.tif"), "OpenOptions"),
     "entities": Vrt(BOMB, "document type"),
     "cut_short": Vrt(mosaic("good.tif")[:-30], "does not read as XML"),
     "no_xml": Vrt("nothing", "does not read as XML"),

@@ -53,7 +53,8 @@ def strips(width: int, height: int, rows: int, offsets: Sequence[int], counts: S
     """Give the tags of a striped picture of one band of bytes; `more`: bands, bits, compression, planar."""
     bands = more.get("bands", 1)
     return {
-        WIDTH: Entry([width]), LENGTH: Entry([height]), BITS: Entry([more.get("bits", 8)]), SAMPLES: Entry([bands]), PHOTOMETRIC: Entry([1]),
+        WIDTH: Entry([width]), LENGTH: Entry([height]), BITS: Entry([more.get("bits", 8)]), SAMPLES: Entry([bands]),
+        PHOTOMETRIC: Entry([1]),
         COMPRESSION: Entry([more.get("compression", PLAIN)]), ROWS: Entry([rows]), PLANAR: Entry([more.get("planar", 1)]),
         OFFSETS: Entry(offsets), COUNTS: Entry(counts),
     }  # fmt: skip

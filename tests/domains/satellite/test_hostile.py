@@ -51,6 +51,13 @@ def test_refused_with_a_sentence(tmp_path: Path, case: Hostile) -> None:
     assert refusal.sentence.isprintable() and "passwd" not in refusal.sentence
 
 
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_no_question_to_the_domain_raises(tmp_path: Path, case: Hostile) -> None:
+    case.make(tmp_path / "bad.tif")
+    assert DOMAIN.recognises(tmp_path / "bad.tif") in (True, False)
+    assert DOMAIN.provenance(tmp_path / "bad.tif") == {}
+
+
 @pytest.mark.parametrize("make", HARMLESS, ids=[make.__name__ for make in HARMLESS])
 def test_lies_that_cost_nothing(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "odd.tif")
