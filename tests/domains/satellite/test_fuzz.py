@@ -1,4 +1,4 @@
-"""Changed bytes in sound files: whatever the reader does with them, the process lives, in bounded time and memory, and says one sentence."""
+"""Changed bytes in sound files: the reader ends in bounded time and memory, the process lives, and one sentence says what came of it."""
 
 from __future__ import annotations
 
