@@ -14,14 +14,15 @@ from made_scenes import write_tiff
 from rasterio.control import GroundControlPoint
 from rasterio.warp import transform
 
-from domains.satellite.header import open_tiff, read_header
+from domains.satellite.header import read_header
+from domains.satellite.opening import open_file
 from domains.satellite.outline import Outline, outline
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 
 def outline_of(path: Path) -> Outline | None:
-    with open_tiff(path) as dataset:
+    with open_file(path) as dataset:
         return outline(dataset, read_header(path, dataset))
 
 

@@ -25,7 +25,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT7
 
 from domains.satellite.acquired import FIRST, acquired, read_time
-from domains.satellite.read import GeoTiffScene, discover
+from domains.satellite.read import GeoScene, discover
 from domains.satellite.write import CogWriter
 from sr_core.domain import OutputPlan
 from sr_core.log import Silent
@@ -51,7 +51,7 @@ def upscale(path: Path, target: Path, verdict: Verdict, **settings: Any) -> tupl
     sources, refusals = discover([path], Silent())
     assert not refusals, refusals
     plan = OutputPlan(target, SCALE, "edsr 0123", "bicubic x3", "none", {"SR_NOTICE": ""}, **settings)
-    with GeoTiffScene(sources[0]) as scene, CogWriter(sources[0], plan) as writer:
+    with GeoScene(sources[0]) as scene, CogWriter(sources[0], plan) as writer:
         nearest(writer, scene, sources[0], SCALE, residual=plan.residual)
         return writer.finish(verdict)
 
