@@ -39,11 +39,14 @@ CACHE_BYTES = 256 << 20  # in bytes: `Env` takes no mebibytes
 def gdal_settings() -> rasterio.Env:
     """Give the settings under which every file is opened: no side files, no network, no code, bounded cache, two threads for compression.
 
+    PAM is a source of places that is switched off; were it not named, GDAL would leave the transform of a JPEG 2000 file without
+    place unset, and what lay in memory would be read as one.
+
     They hold whatever the environment says: with GTIFF_IGNORE_READ_ERRORS a damaged file would be zeros and no error.
     """
     return rasterio.Env(
         GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=CACHE_BYTES, GDAL_NUM_THREADS="2",
-        GDAL_GEOREF_SOURCES="INTERNAL", GTIFF_IGNORE_READ_ERRORS="NO", GDAL_VRT_ENABLE_PYTHON="NO",
+        GDAL_GEOREF_SOURCES="INTERNAL,PAM", GTIFF_IGNORE_READ_ERRORS="NO", GDAL_VRT_ENABLE_PYTHON="NO",
         CPL_VSIL_CURL_ALLOWED_EXTENSIONS=".none", GDAL_TIFF_INTERNAL_MASK=True,
     )  # fmt: skip
 

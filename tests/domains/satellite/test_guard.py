@@ -96,6 +96,17 @@ def test_hooks_of_the_interpreter_are_put_back() -> None:
     assert (sys.unraisablehook, sys.excepthook) == before
 
 
+def test_hooks_are_put_back_when_threads_overlap() -> None:
+    before = sys.unraisablehook, sys.excepthook
+    first, second = refusing("a"), refusing("b")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.unraisablehook is not before[0]
+    second.__exit__(None, None, None)
+    assert (sys.unraisablehook, sys.excepthook) == before
+
+
 def test_printable_keeps_what_is_plain() -> None:
     assert printable("größer als 5 µm") == "größer als 5 µm"
     assert printable("a\0b\x07c") == "a b c"

@@ -79,5 +79,7 @@ def test_the_good_one_among_all_of_them(bundle: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert len(document["refusals"]) == len(CASES) + len(VRTS)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["good.interval.tif", "good.tif", "good.verdict.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "good.interval.tif", "good.stac.json", "good.tif", "good.verdict.json",
+    ]  # fmt: skip
     assert "Traceback" not in result.stderr and not os.path.lexists("/tmp/owned")
