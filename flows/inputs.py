@@ -108,8 +108,8 @@ def gather(domain: Domain, paths: Sequence[Path], log: Log) -> Inputs:
         else:
             refusals.append(Refusal(path=_shown(path), error=type(fault).__name__, sentence=str(fault)))
     sources, unusable = domain.discover(present, log) if present else ([], [])
-    named = {path.resolve() for path in present if not path.is_dir()}
-    asked = [*refusals, *(r for r in unusable if r.path.resolve() in named)]
+    named = {_real(path) for path in present if not path.is_dir()}
+    asked = [*refusals, *(r for r in unusable if _real(r.path) in named)]
     return Inputs(tuple(sources), (*refusals, *unusable), tuple(asked), tuple(present))
 
 
@@ -121,7 +121,16 @@ def _fault(path: Path) -> InputError | None:
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"({error.strerror})"
         return InputError(f"{_shown(path)} {reason}", "a file or a folder", "Check the path.")
+    if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for its writer
+        return InputError(f"{_shown(path)} is no regular file", "a file or a folder", "Save it as a file first.")
     return None
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link in a circle, which was found in a folder
+        return path.absolute()
 
 
 def _shown(path: Path) -> Path:

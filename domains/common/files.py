@@ -39,6 +39,8 @@ class Candidate:
             raise InputError(f"{self.path.name} is a link in a circle", "a file", "Leave it out.") from error
         if outside:
             raise InputError(f"{self.path.name} is a link out of {self.root}", "files inside the given folder", "Give the file itself.")
+        if self.path.is_symlink() and not real.exists():
+            raise InputError(f"{self.path.name} is a link to nothing", "a file", "Leave it out.")
         if not real.is_file():
             raise InputError(f"{self.path.name} is no regular file", "a file", "Leave it out.")
 

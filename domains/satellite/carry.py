@@ -7,6 +7,7 @@ from typing import Any
 
 from affine import Affine
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 
@@ -51,7 +52,7 @@ def carry_place(source: Any, target: Any, header: Header, scale: int) -> None:
             GroundControlPoint(row=finer_edge(p.row, scale), col=finer_edge(p.col, scale), x=p.x, y=p.y, z=p.z, id=p.id, info=p.info)
             for p in points
         ]
-        target.gcps = (finer, points_crs)
+        target.gcps = (finer, points_crs or CRS())  # points may stand in a file that names no coordinate system
     elif source.crs:
         target.crs = source.crs
     if source.rpcs:

@@ -62,4 +62,6 @@ def pixel_metres(dataset: Any, header: Header) -> float | None:
         _, south, _, north = dataset.bounds
         shrink = math.cos(math.radians(min(89.0, abs(south + north) / 2)))
         return DEGREE_M * math.sqrt(across * down * shrink)
+    if not dataset.crs.is_projected:
+        return None  # a local or geocentric system: rasterio gives no factor for its units
     return float(dataset.crs.linear_units_factor[1]) * math.sqrt(across * down)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from domains.satellite.guard import check_regular
 from sr_core.errors import InputError
 
-MAX_BYTES = 16 << 20  # a Sentinel-2 product's metadata has 60 kB
+MAX_BYTES = 4 << 20  # a Sentinel-2 product's metadata has 60 kB, a VRT of 1000 files 300 kB
 CHUNK = 1 << 16
 
 
@@ -34,6 +35,7 @@ def parse_xml(path: Path) -> ElementTree.Element:
     InputError
         If it is too large, no XML, or has a document type.
     """
+    check_regular(path)
     parser = ElementTree.XMLParser(target=_Plain(path.name))
     try:
         if (size := path.stat().st_size) > MAX_BYTES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from domains.satellite.guard import refusing
 from domains.satellite.header import MAX_BLOCK_BYTES
 from sr_core.errors import InputError
 
@@ -21,32 +22,27 @@ def check_hdf5(path: Path) -> None:
     """
     import h5py
 
-    try:
-        with h5py.File(path, "r") as file:
-            groups, seen = [file["/"]], 0
-            visited: set[int] = set()  # by address: hard links may go round in a circle
-            while groups:
-                group = groups.pop()
-                for name in group:
-                    seen += 1
-                    if seen > MAX_OBJECTS:
-                        raise InputError(f"{path.name} holds more than {MAX_OBJECTS} objects", "fewer", "Take out the images you need.")
-                    link = group.get(name, getlink=True)
-                    if isinstance(link, h5py.ExternalLink):
-                        raise _outside(path, name)
-                    if isinstance(link, h5py.SoftLink):
-                        continue  # what it leads to in this file is met by its own name
-                    entry = group[name]
-                    if isinstance(entry, h5py.Group):
-                        if hash(entry.id) not in visited:
-                            visited.add(hash(entry.id))
-                            groups.append(entry)
-                    elif isinstance(entry, h5py.Dataset):
-                        _check_dataset(path, name, entry)
-    except InputError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, UnicodeError) as error:
-        raise InputError(f"{path.name} cannot be opened ({error})", "a whole, undamaged HDF5 file", "Get the file again.") from error
+    with refusing(f"{path.name} cannot be opened", "a whole, undamaged HDF5 file"), h5py.File(path, "r") as file:
+        groups, seen = [file["/"]], 0
+        visited: set[int] = set()  # by address: hard links may go round in a circle
+        while groups:
+            group = groups.pop()
+            for name in group:
+                seen += 1
+                if seen > MAX_OBJECTS:
+                    raise InputError(f"{path.name} holds more than {MAX_OBJECTS} objects", "fewer", "Take out the images you need.")
+                link = group.get(name, getlink=True)
+                if isinstance(link, h5py.ExternalLink):
+                    raise _outside(path, name)
+                if isinstance(link, h5py.SoftLink):
+                    continue  # what it leads to in this file is met by its own name
+                entry = group[name]
+                if isinstance(entry, h5py.Group):
+                    if hash(entry.id) not in visited:
+                        visited.add(hash(entry.id))
+                        groups.append(entry)
+                elif isinstance(entry, h5py.Dataset):
+                    _check_dataset(path, name, entry)
 
 
 def _check_dataset(path: Path, name: str, entry: object) -> None:

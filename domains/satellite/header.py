@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 
-from domains.common.geometry import Affine6, is_usable, spacing
+from domains.common.geometry import Affine6, spacing
+from domains.satellite.guard import check_blocks, check_codec, check_place, check_values, refusing
 from sr_core.errors import InputError
 from sr_core.raster import Encoding
 
@@ -33,14 +33,20 @@ MAX_BLOCK_BYTES = 64 << 20  # a window of one pixel decodes a whole block
 MAX_EXPANSION = 2000  # DEFLATE reaches 1032; more than this in a large file is a bomb or holds nothing
 SMALL_BYTES = 64 << 20  # below this many raw bytes no expansion is a danger
 REFLECTANCE_LIMIT = 20.0  # a scaled integer whose range lies within +-20 is read as reflectance where no unit is declared
-GDAL_FAULTS = (RasterioError, CPLE_BaseError, CRSError)  # all that rasterio raises for what a file holds; they share no base class
 CACHE_BYTES = 256 << 20  # in bytes: `Env` takes no mebibytes
 
 
 def gdal_settings() -> rasterio.Env:
-    """Give the settings under which every file is opened: no side files, bounded cache, two threads for compression."""
+    """Give the settings under which every file is opened: no side files, no network, no code, bounded cache, two threads for compression.
+
+    PAM is a source of places that is switched off; were it not named, GDAL would leave the transform of a JPEG 2000 file without
+    place unset, and what lay in memory would be read as one.
+
+    They hold whatever the environment says: with GTIFF_IGNORE_READ_ERRORS a damaged file would be zeros and no error.
+    """
     return rasterio.Env(
         GDAL_PAM_ENABLED="NO", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", GDAL_CACHEMAX=CACHE_BYTES, GDAL_NUM_THREADS="2",
+        GDAL_GEOREF_SOURCES="INTERNAL,PAM", GTIFF_IGNORE_READ_ERRORS="NO", GDAL_VRT_ENABLE_PYTHON="NO",
         CPL_VSIL_CURL_ALLOWED_EXTENSIONS=".none", GDAL_TIFF_INTERNAL_MASK=True,
     )  # fmt: skip
 
@@ -108,8 +114,15 @@ def read_header(path: Path, dataset: Any, size: int | None = None) -> Header:
     ------
     InputError
         If the file is of a kind that is not read, or claims more than is safe.
+    UnitError
+        If its scale or offset is not usable.
     """
-    check_bounds(path, dataset, path.stat().st_size if size is None else size)
+    with refusing(f"the header of {path.name} cannot be read"), gdal_settings(), quiet():
+        return _read_header(path, dataset, path.stat().st_size if size is None else size)
+
+
+def _read_header(path: Path, dataset: Any, size: int) -> Header:
+    check_bounds(path, dataset, size)
     alpha = next((i for i, role in enumerate(dataset.colorinterp, 1) if role == ColorInterp.alpha), None)
     indexes = tuple(i for i in range(1, dataset.count + 1) if i != alpha)
     if not indexes:
@@ -118,25 +131,35 @@ def read_header(path: Path, dataset: Any, size: int | None = None) -> Header:
         raise InputError(f"{path.name} holds classes with a colour table", "measured values", "Leave it out: classes cannot be upscaled.")
     transform, crs = _georeference(path, dataset)
     encoding = _encoding(path, dataset, indexes)
+    check_values(path.name, encoding, dataset.nodata)
     points, points_crs = _points(dataset)
     flags = [flag for band in dataset.mask_flag_enums for flag in band]
+    dataset_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+    for index in (0, *indexes):
+        dataset.tags(index)  # text that does not decode shows here
     return Header(
         height=dataset.height, width=dataset.width, indexes=indexes, alpha=alpha,
         bands=tuple(dataset.descriptions[i - 1] or f"band {i}" for i in indexes),
         encoding=encoding, unit=_unit(dataset, indexes, encoding), nodata=dataset.nodata,
-        dataset_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        dataset_mask=dataset_mask,
         transform=transform, crs=crs, geometry=_geometry(dataset, transform), block=dataset.block_shapes[0],
         points=points, points_crs=points_crs,
     )  # fmt: skip
 
 
-def check_bounds(path: Path, dataset: Any, size: int) -> None:
-    """Refuse what would take too much to read; `size` is the bytes on disk of all files that hold the pixels.
+def check_bounds(path: Path, dataset: Any, size: int, zero_is_nodata: bool = False) -> None:
+    """Refuse what would take too much to read, kill the decoder, or give pixels that nobody measured.
+
+    Parameters
+    ----------
+    size : bytes on disk of all files that hold the pixels.
+    zero_is_nodata : a product says so, whatever its file says: blocks that the file lacks are marked by it.
 
     Raises
     ------
     InputError
-        If there are too many pixels for the size, too many bands, blocks that are too large, or pixels of another type.
+        If there are too many pixels for the size, too many bands or blocks, blocks that are too large or missing, or pixels of
+        another type.
     """
     count, height, width = dataset.count, dataset.height, dataset.width
     if not 1 <= count <= MAX_BANDS:
@@ -158,14 +181,16 @@ def check_bounds(path: Path, dataset: Any, size: int) -> None:
     if block > MAX_BLOCK_BYTES:
         remedy = "Write it in tiles: rio convert --co TILED=YES in.tif out.tif"
         raise InputError(f"{path.name} has blocks of {block >> 20} MiB", f"at most {MAX_BLOCK_BYTES >> 20} MiB", remedy)
+    check_codec(path.name, dataset)
+    marked = ColorInterp.alpha in dataset.colorinterp or any(MaskFlags.all_valid not in flags for flags in dataset.mask_flag_enums)
+    check_blocks(path.name, dataset, may_lack=marked or zero_is_nodata)
 
 
 def _georeference(path: Path, dataset: Any) -> tuple[Affine6 | None, str]:
     crs = dataset.crs.to_string() if dataset.crs else ""
     matrix = tuple(float(v) for v in dataset.transform)[:6]
     transform: Affine6 = (matrix[0], matrix[1], matrix[2], matrix[3], matrix[4], matrix[5])
-    if not is_usable(transform):
-        raise InputError(f"{path.name} has the transform {transform}", "six finite numbers that can be inverted", "Mend its georeference.")
+    check_place(path.name, transform, dataset.height, dataset.width)
     # GDAL reports the identity for a file without georeference.
     return (None if transform == (1.0, 0.0, 0.0, 0.0, 1.0, 0.0) else transform), crs
 

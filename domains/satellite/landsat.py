@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from domains.satellite.guard import check_regular
 from domains.satellite.stack import ClassMask, Stack
 from sr_core.errors import InputError
 
@@ -60,6 +61,7 @@ def read_mtl(path: Path) -> Groups:
     InputError
         If it is too large, or no such text.
     """
+    check_regular(path)
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise InputError(f"{path.name} has {size} bytes", f"at most {MAX_BYTES}", "Leave it out.")

@@ -9,9 +9,10 @@ from typing import Any
 
 import rasterio
 
+from domains.satellite.guard import check_regular, refusing
 from domains.satellite.hdf5 import check_hdf5
-from domains.satellite.header import GDAL_FAULTS, TIFF_STARTS, check_bounds, gdal_settings, quiet
-from domains.satellite.virtual import sources_of
+from domains.satellite.header import TIFF_STARTS, check_bounds, gdal_settings, quiet
+from domains.satellite.virtual import read_mosaic
 from sr_core.errors import InputError
 
 MAX_PARTS = 64
@@ -57,6 +58,7 @@ def open_file(path: Path, part: str = "") -> Any:
     InputError
         If it is of no format that is read, the driver is missing, it leads out of its folder, or cannot be opened.
     """
+    check_regular(path)
     text = str(path.resolve())
     if any(mark in text for mark in ("<", "://", '"')) or text.startswith("/vsi"):
         raise InputError(f"path {text}", "a plain file path", "Move or rename the file.")
@@ -64,23 +66,22 @@ def open_file(path: Path, part: str = "") -> Any:
     if kind.driver not in drivers():
         given = f"{path.name} is a {kind.name} file, and this GDAL has no {kind.driver} driver"
         raise InputError(given, "a format whose driver is there (see sr doctor)", "Convert it to GeoTIFF with a GDAL that has it.")
+    name, driver = text, kind.driver
     if kind is VRT:
-        for source in sources_of(path):
+        mosaic = read_mosaic(path)
+        for source in mosaic.sources:
             _check_source(path, source)
+        name = mosaic.text
     if _starts(path) == HDF5_START:
         check_hdf5(path)
-    name, driver = text, kind.driver
     if part:
         if driver not in PARTED or '"' in part:
             raise InputError(f"{path.name} has no part {part}", "a file that holds several images", "Ingest it again.")
         driver = PARTED[driver]
         name = f'NETCDF:"{text}":{part}' if kind is NETCDF else f'HDF5:"{text}"://{part}'
-    try:
-        with gdal_settings(), quiet():
-            return rasterio.open(name, driver=driver)
-    except GDAL_FAULTS as error:
-        described = "GeoTIFF" if kind is TIFF else f"{kind.name} file"
-        raise InputError(f"{path.name} cannot be opened ({error})", f"a whole, undamaged {described}", "Get the file again.") from error
+    described = "GeoTIFF" if kind is TIFF else f"{kind.name} file"
+    with refusing(f"{path.name} cannot be opened", f"a whole, undamaged {described}"), gdal_settings(), quiet():
+        return rasterio.open(name, driver=driver)
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
@@ -91,7 +92,7 @@ def parts_of(path: Path) -> tuple[str, ...]:
     InputError
         If it cannot be opened, or holds too many.
     """
-    with quiet(), open_file(path) as dataset:
+    with refusing(f"{path.name} cannot be read"), quiet(), open_file(path) as dataset:
         inside: list[str] = list(dataset.subdatasets) if dataset.driver in PARTED else []
     if not inside:
         return ("",)
@@ -106,19 +107,18 @@ def is_placed(path: Path) -> bool:
     try:
         if _format(path) is not TIFF:
             return False
-        dataset = open_file(path)
+        with refusing(f"{path.name} cannot be read"), quiet(), open_file(path) as dataset:
+            placed = not dataset.transform.is_identity or dataset.crs or dataset.gcps[0] or dataset.rpcs
+            return bool(placed) or any("reflectance" in (unit or "").lower() for unit in dataset.units)
     except InputError:
         return False
-    with quiet(), dataset:
-        placed = not dataset.transform.is_identity or dataset.crs or dataset.gcps[0] or dataset.rpcs
-        return bool(placed) or any("reflectance" in (unit or "").lower() for unit in dataset.units)
 
 
 def files_of(path: Path) -> Iterator[Path]:
     """Give a file and those that it takes its pixels from."""
     yield path
     if path.suffix.lower() in VRT.suffixes:
-        yield from sources_of(path)
+        yield from read_mosaic(path).sources
 
 
 def _part_name(entry: str, path: Path) -> str:
@@ -142,6 +142,7 @@ def _format(path: Path) -> Format:
 
 
 def _starts(path: Path) -> bytes:
+    check_regular(path)
     try:
         with path.open("rb") as stream:
             start = stream.read(11)
@@ -155,7 +156,7 @@ def _check_source(path: Path, source: Path) -> None:
     try:
         if _format(source) not in (TIFF, JP2):
             raise InputError(f"{path.name} is made of {source.name}", "a VRT of TIFF or JPEG 2000 files", "Convert these first.")
-        with quiet(), open_file(source) as dataset:
+        with refusing(f"{source.name} cannot be read"), quiet(), open_file(source) as dataset:
             check_bounds(source, dataset, source.stat().st_size)
     except InputError as error:
         given = error.given if path.name in error.given else f"{path.name} cannot be read: {error.given}"

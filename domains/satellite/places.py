@@ -8,7 +8,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from rasterio.warp import transform_bounds
 
 from domains.common.geometry import Box, connected
-from domains.satellite.header import GDAL_FAULTS, Header, gdal_settings
+from domains.satellite.guard import refusing
+from domains.satellite.header import Header, gdal_settings
+from sr_core.errors import InputError
 
 NAME_LENGTH = 12  # hexadecimal digits
 
@@ -65,9 +67,9 @@ def footprint(header: Header) -> Box | None:
     if not all(map(math.isfinite, (*xs, *ys))):
         return None
     try:
-        with gdal_settings():
+        with refusing("a coordinate system"), gdal_settings():
             west, south, east, north = transform_bounds(crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys), densify_pts=21)
-    except GDAL_FAULTS:
+    except InputError:
         return None  # a coordinate system that has no way to longitude and latitude
     if not all(abs(v) < 1e6 for v in (west, south, east, north)):
         return None

@@ -14,14 +14,15 @@ import numpy as np
 from rasterio.windows import Window as FileWindow
 
 from domains.common.files import candidates
-from domains.satellite.header import GDAL_FAULTS, Header, gdal_settings, quiet, read_header
+from domains.satellite.guard import Allowance, pass_windows, printable, refusing
+from domains.satellite.header import Header, gdal_settings, quiet, read_header
 from domains.satellite.opening import SUFFIXES, TIFF, is_placed
 from domains.satellite.places import name_places
 from domains.satellite.products import METADATA_SUFFIXES, Job, image_files, image_parts, is_product, jobs, open_image, open_source
 from domains.satellite.stack import ACQUIRED
 from sr_core.errors import InputError, ShapeError, SRError
 from sr_core.log import Log
-from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Transform, Window, windows
+from sr_core.raster import BoolArray, Encoding, Raster, StoredRaster, Transform, Window
 from sr_core.records import Group, Refusal, Source
 from sr_core.workspace import file_sha256
 
@@ -29,7 +30,6 @@ NOT_READ = (".img", ".ntf")  # imagery of formats that nobody has asked for
 THREADS = min(4, os.cpu_count() or 1)  # files that are looked at at the same time
 DATES = (ACQUIRED, "ACQUISITIONDATETIME", "DATE_ACQUIRED", "SENSING_TIME", "TIME_COVERAGE_START")
 SMALLEST_SIDE = 66  # HR px: one training patch of 33 LR px at the smallest scale
-PASS_SIDE = 1024  # px of a window in the first pass over all pixels
 PLACE = "place"
 
 
@@ -93,17 +93,13 @@ class GeoScene:
 def read_stored(dataset: Any, header: Header, window: Window, name: str) -> StoredRaster:
     """Read a window of an open data set; `name` names the file in errors."""
     where = FileWindow(window.col, window.row, window.width, window.height)
-    try:
-        with gdal_settings():
-            stored = dataset.read(list(header.indexes), window=where)
-            mask = np.ones(stored.shape[1:], bool)
-            if header.dataset_mask:
-                mask &= dataset.read_masks(header.indexes[0], window=where) > 0
-            if header.alpha is not None:
-                mask &= dataset.read(header.alpha, window=where) > 0
-    except (*GDAL_FAULTS, MemoryError) as error:
-        reason = getattr(error, "__cause__", None) or error
-        raise InputError(f"{name} cannot be decoded at {window} ({reason})", "a whole, undamaged GeoTIFF", "Get the file again.") from error
+    with refusing(f"{name} cannot be decoded at {window}"), gdal_settings():
+        stored = dataset.read(list(header.indexes), window=where)
+        mask = np.ones(stored.shape[1:], bool)
+        if header.dataset_mask:
+            mask &= dataset.read_masks(header.indexes[0], window=where) > 0
+        if header.alpha is not None:
+            mask &= dataset.read(header.alpha, window=where) > 0
     if stored.shape[1:] != (window.height, window.width):
         raise InputError(f"{name} gave {stored.shape} at {window}", "as many pixels as asked for", "Get the file again.")
     mask &= measured(stored, header)
@@ -183,20 +179,19 @@ def _look_at(job: Job, smallest_side: int) -> tuple[list[tuple[Source, Header]],
             remedy = f"Convert it: rio convert {job.path.name} {job.path.stem}.tif"
             raise InputError(f"{job.path.name} is a {job.path.suffix.lower()} file", "a format that is read", remedy)
         parts = image_parts(job.path)
-    except (SRError, OSError, *GDAL_FAULTS) as error:
+    except (SRError, OSError) as error:
         return [], [_refusal(shown, error)]
     for part in parts:
         try:
             images.append(examine(job.path, smallest_side, part))
-        except (SRError, OSError, *GDAL_FAULTS) as error:
+        except (SRError, OSError) as error:
             refusals.append(_refusal(shown, error))
     return images, refusals
 
 
 def _refusal(path: Path, error: Exception) -> Refusal:
     if not isinstance(error, SRError):
-        reason = " ".join(str(error).split())[:200]
-        error = InputError(f"{path.name} cannot be read ({reason})", "a whole, undamaged file", "Get the file again.")
+        error = InputError(f"{path.name} cannot be read ({printable(str(error))})", "a whole, undamaged file", "Get the file again.")
     return Refusal(path=path, error=type(error).__name__, sentence=str(error))
 
 
@@ -221,7 +216,7 @@ def examine(path: Path, smallest_side: int = SMALLEST_SIDE, part: str = "") -> t
         if min(header.height, header.width) < smallest_side:
             least = f"at least {smallest_side} x {smallest_side}, one training patch"
             raise InputError(f"{name} has {header.width} x {header.height} pixels", least, "Give a larger scene.")
-        share = _usable_share(dataset, header, name)
+        share = _usable_share(dataset, header, Allowance(name, size))
         tags = {key.upper(): text for key, text in dataset.tags().items()}
         acquired = next((tags[name] for name in DATES if tags.get(name)), None)
     finally:
@@ -246,10 +241,11 @@ def _digest(files: Sequence[Path], part: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _usable_share(dataset: Any, header: Header, name: str) -> float:
+def _usable_share(dataset: Any, header: Header, allowance: Allowance) -> float:
     """Read all pixels in windows of whole blocks and give the share that is usable, 0..1."""
     usable = 0
-    side = max(PASS_SIDE, min(header.block[0], header.height))
-    for window in windows(header.height, header.width, side):
-        usable += int(np.count_nonzero(read_stored(dataset, header, window, name).mask))
+    pixel_bytes = len(header.indexes) * np.dtype(header.encoding.dtype).itemsize
+    for window in pass_windows(header.height, header.width, header.block, pixel_bytes):
+        usable += int(np.count_nonzero(read_stored(dataset, header, window, allowance.name).mask))
+        allowance.check()
     return usable / (header.height * header.width)

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 import rasterio
 
-from domains.satellite.header import GDAL_FAULTS, check_bounds, gdal_settings, quiet
+from domains.satellite.guard import refusing
+from domains.satellite.header import check_bounds, gdal_settings, quiet
 from domains.satellite.opening import open_file
 from sr_core.errors import InputError
 
@@ -83,7 +84,7 @@ def open_stack(stack: Stack) -> Any:
     InputError
         If a file cannot be read, does not fit the others, or contradicts the product's radiometry.
     """
-    with quiet(), open_file(stack.layers[0][1]) as first:
+    with refusing(f"{stack.layers[0][1].name} cannot be read"), quiet(), open_file(stack.layers[0][1]) as first:
         height, width, dtype = first.height, first.width, first.dtypes[0]
         place = first.crs.to_wkt() if first.crs else "", tuple(first.transform)[:6], first.tags(ns="IMAGE_STRUCTURE")
     if dtype not in TYPES:
@@ -109,7 +110,7 @@ def open_stack(stack: Stack) -> Any:
             _add(band, tag, text)
         _add_source(band, "SimpleSource", path, (height, width), (height, width))
     if stack.mask is not None:
-        with quiet(), open_file(stack.mask.path) as classes:
+        with refusing(f"{stack.mask.path.name} cannot be read"), quiet(), open_file(stack.mask.path) as classes:
             coarse = classes.height, classes.width
             check_bounds(stack.mask.path, classes, stack.mask.path.stat().st_size)
         if height % coarse[0] or width % coarse[1] or height // coarse[0] != width // coarse[1]:
@@ -117,16 +118,13 @@ def open_stack(stack: Stack) -> Any:
             raise InputError(given, "a grid a whole number of times coarser", "Get the product again.")
         band = ElementTree.SubElement(ElementTree.SubElement(root, "MaskBand"), "VRTRasterBand", dataType="Byte")
         _add(_add_source(band, "ComplexSource", stack.mask.path, coarse, (height, width)), "LUT", stack.mask.table)
-    try:
-        with gdal_settings(), quiet():
-            return rasterio.open(ElementTree.tostring(root, encoding="unicode"), driver="VRT")
-    except GDAL_FAULTS as error:
-        raise InputError(f"{stack.name} cannot be opened ({error})", "a whole, undamaged product", "Get it again.") from error
+    with refusing(f"{stack.name} cannot be opened", "a whole, undamaged product"), gdal_settings(), quiet():
+        return rasterio.open(ElementTree.tostring(root, encoding="unicode"), driver="VRT")
 
 
 def _check_layer(stack: Stack, path: Path, form: tuple[int, int, str], place: tuple[str, tuple[float, ...]]) -> None:
-    with quiet(), open_file(path) as layer:
-        check_bounds(path, layer, path.stat().st_size)
+    with refusing(f"{path.name} cannot be read"), quiet(), open_file(path) as layer:
+        check_bounds(path, layer, path.stat().st_size, zero_is_nodata=stack.nodata == 0)
         own = layer.height, layer.width, layer.dtypes[0]
         if layer.count != 1 or own != form:
             given = f"{path.name} has {layer.count} bands of {own[1]} x {own[0]} pixels of {own[2]}"

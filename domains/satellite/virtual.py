@@ -1,65 +1,100 @@
-"""What a VRT leads to, looked at before GDAL follows it: a VRT is text that can name any file, address or function."""
+"""What a virtual raster (VRT) may name: plain files of its folder or below, put side by side.
+
+A VRT can make GDAL open any file as pixels, follow addresses, run code and nest without end. So it is read as XML here, and
+only a mosaic passes; elements are allowed by name and place, since GDAL learns new ones with every version. GDAL is given
+what was read, not the file, whose text it would read in a way of its own.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from domains.satellite.hardened_xml import local, parse_xml
+from domains.satellite.hardened_xml import parse_xml
 from sr_core.errors import InputError
 
 MAX_SOURCES = 1000
-# What gdalbuildvrt and gdal_translate write; warped, raw, derived (functions) and pansharpened bands are not among it.
-ALLOWED = {
-    "VRTDataset", "SRS", "GeoTransform", "GCPList", "GCP", "Metadata", "MDI", "VRTRasterBand", "MaskBand", "Description", "UnitType",
-    "Offset", "Scale", "NoDataValue", "HideNoDataValue", "ColorInterp", "CategoryNames", "Category", "Histograms", "HistItem", "HistMin",
-    "HistMax", "BucketCount", "IncludeOutOfRange", "Approximate", "HistCounts", "OverviewList", "SimpleSource", "ComplexSource",
-    "SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "NODATA", "ScaleOffset", "ScaleRatio", "LUT", "UseMaskBand",
-    "BlockXSize", "BlockYSize",
+SOURCE = {
+    "SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "NODATA", "UseMaskBand", "ScaleOffset", "ScaleRatio",
 }  # fmt: skip
-SUBCLASSES = {None, "", "VRTSourcedRasterBand"}
+# By parent, what gdalbuildvrt and gdal_translate write; warped, raw, derived (functions) and pansharpened bands are not among it.
+ALLOWED = {
+    "VRTDataset": {"SRS", "GeoTransform", "GCPList", "Metadata", "VRTRasterBand", "MaskBand", "OverviewList", "BlockXSize", "BlockYSize"},
+    "VRTRasterBand": {"SimpleSource", "ComplexSource", "Metadata", "Description", "NoDataValue", "HideNoDataValue", "ColorInterp",
+                      "Offset", "Scale", "UnitType", "CategoryNames", "MaskBand", "Histograms"},
+    "MaskBand": {"VRTRasterBand"},
+    "SimpleSource": SOURCE,
+    "ComplexSource": SOURCE,
+    "Metadata": {"MDI"},
+    "GCPList": {"GCP"},
+    "CategoryNames": {"Category"},
+    "Histograms": {"HistItem"},
+    "HistItem": {"HistMin", "HistMax", "BucketCount", "IncludeOutOfRange", "Approximate", "HistCounts"},
+}  # fmt: skip
+SPECIAL = re.compile(r"://|<|^/vsi|^[A-Za-z][A-Za-z0-9_+.-]*:|[\0-\37]", re.ASCII)
+REMEDY = "Make a plain file of it: rio convert in.vrt out.tif"
+BESIDE = "Put the VRT beside or above its files, or convert it: rio convert in.vrt out.tif"
 
 
-def sources_of(path: Path) -> tuple[Path, ...]:
-    """Give the files that a VRT is made of, each once, resolved.
+@dataclass(frozen=True)
+class Mosaic:
+    """What a VRT that may be opened says, its sources by full paths, and these: each once, links followed."""
+
+    text: str
+    sources: tuple[Path, ...]
+
+
+def read_mosaic(path: Path) -> Mosaic:
+    """Read a VRT as text and say what it is made of; nothing that it names is opened.
 
     Raises
     ------
     InputError
-        If it is no VRT, or asks for more than pixels of files in its own folder or below.
+        If it is damaged, is more than a mosaic of files, or names anything outside of its folder.
     """
     root = parse_xml(path)
-    if local(root) != "VRTDataset":
-        raise InputError(f"{path.name} is no VRT file (its root is {local(root)[:40]})", "a VRT file", "Leave it out.")
+    if root.tag != "VRTDataset":
+        raise InputError(f"{path.name} is no VRT file (its root is {root.tag[:40]})", "a VRT file", "Leave it out.")
     folder = path.resolve().parent
     found: dict[Path, None] = {}
     for element in root.iter():
-        if (name := local(element)) not in ALLOWED or element.get("subClass") not in SUBCLASSES:
-            odd = element.get("subClass") or name
-            raise InputError(
-                f"{path.name} uses {odd[:40]}", "a VRT of plain pixels of files", f"Convert it: rio convert {path.name} out.tif"
-            )
-        if name == "SourceFilename":
-            found[_inside(path, folder, element)] = None
-    if not found:
-        raise InputError(f"{path.name} names no file", "a VRT of files", "Leave it out.")
-    if len(found) > MAX_SOURCES:
-        remedy = f"Convert it: rio convert {path.name} out.tif"
-        raise InputError(f"{path.name} is made of {len(found)} files", f"at most {MAX_SOURCES}", remedy)
-    return tuple(found)
+        _check_plain(path, element)
+        if element.tag == "SourceFilename":
+            target = _source(path, folder, element)
+            element.text = str(target)
+            element.attrib = {"relativeToVRT": "0"}
+            found[target] = None
+    if not 1 <= len(found) <= MAX_SOURCES:
+        raise InputError(f"{path.name} names {len(found)} files", f"1 to {MAX_SOURCES}", REMEDY)
+    return Mosaic(ElementTree.tostring(root, encoding="unicode"), tuple(found))
 
 
-def _inside(path: Path, folder: Path, element: ElementTree.Element) -> Path:
+def _check_plain(path: Path, element: ElementTree.Element) -> None:
+    """Refuse classes of bands, and elements where they do not belong. GDAL takes attributes in any case."""
+    for name, value in element.attrib.items():
+        if name.lower() == "subclass" and value not in ("", "VRTSourcedRasterBand"):
+            raise InputError(f"{path.name} uses {value[:40]}", "a plain mosaic of files", REMEDY)
+    allowed = ALLOWED.get(element.tag, set())
+    for child in element:
+        if child.tag not in allowed:
+            raise InputError(f"{path.name} uses <{child.tag[:40]}> in <{element.tag}>", "a plain mosaic of files", REMEDY)
+
+
+def _source(path: Path, folder: Path, element: ElementTree.Element) -> Path:
+    """Give the file that a source names, links followed."""
     text = (element.text or "").strip()
-    remedy = "Put the VRT beside or above its files, or convert it: rio convert in.vrt out.tif"
-    if not text or "\0" in text or text.startswith("/vsi") or "://" in text or "<" in text:
-        raise InputError(f"{path.name} is made of {text[:60]!r}", "plain files in its folder", remedy)
+    shown = f"{path.name} names {text[:60]!r}"
+    if not text or SPECIAL.search(text):
+        raise InputError(f"{shown}, which is no plain path", "plain files in its folder", BESIDE)
+    relative = {name.lower(): value for name, value in element.attrib.items()}.get("relativetovrt", "0")
     try:
-        target = (folder / text).resolve()
+        target = (folder / text if relative == "1" else Path(text).absolute()).resolve()
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{path.name} is made of a link in a circle", "plain files in its folder", remedy) from error
+        raise InputError(f"{shown}, a link in a circle", "plain files in its folder", BESIDE) from error
     if not target.is_relative_to(folder):
-        raise InputError(f"{path.name} leads out of its folder", "plain files in its folder or below", remedy)
+        raise InputError(f"{shown}, which leads out of its folder", "plain files in its folder or below", BESIDE)
     if not target.is_file():
-        raise InputError(f"{path.name} is made of {target.name}, which is not there", "all of its files", "Get the missing file.")
+        raise InputError(f"{shown}, which is not there", "all of its files", "Get the missing file.")
     return target
