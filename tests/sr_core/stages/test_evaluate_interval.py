@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from toy import Run, ToyDomain
@@ -13,6 +15,7 @@ from sr_core.stages.gate import gate
 from sr_core.stages.package import REPORT, package
 from sr_core.trust.calibration import Calibration
 from sr_core.trust.held import held_shares
+from sr_core.workspace import Workspace
 
 
 def test_what_the_interval_held_is_what_the_pictures_show(run: Run) -> None:
@@ -42,14 +45,14 @@ def test_the_champions_width_is_measured_on_the_same_regions(run: Run) -> None:
     assert "wider" not in decision.sentence
 
 
-def test_the_packaged_report_shows_the_interval(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_packaged_report_shows_the_interval(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sr_core.report import html
 
     seen: list[ReportContent] = []
     plain = html.build_report
     monkeypatch.setattr(html, "build_report", lambda target, content: (seen.append(content), plain(target, content))[1])
     decision = gate(ToyDomain(), run.evaluation, family="edsr", approved_by=None, champion_level=None, log=Silent())
-    made = package(run.calibrated, run.evaluation, decision, workspace=run.workspace, log=Silent())
+    made = package(run.calibrated, run.evaluation, decision, workspace=Workspace(tmp_path), log=Silent())
     text = (made.path / REPORT).read_text("utf-8")
     assert "What the interval held" in text and "Reliability diagram: nominal against observed coverage" in text
     assert seen[0].calibration is not None and seen[0].calibration.digest() == seen[0].evaluation.claim.calibration
