@@ -97,12 +97,17 @@ def run(name: str, image: Path, target: Path, when: str = "never", model: str = 
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """All files, without the times in them (DICOM writes the moment of its making)."""
+    """All files, without the times in them (DICOM and STAC write the moment of their making)."""
     files = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
     return {name: _timeless(name, data) for name, data in files.items()}
 
 
 def _timeless(name: str, data: bytes) -> Any:
+    if name.endswith(".stac.json"):
+        item = json.loads(data)
+        for moment in ("created", "datetime", "start_datetime", "end_datetime"):
+            item["properties"].pop(moment, None)
+        return item
     if name.endswith(".json"):
         return {key: value for key, value in json.loads(data).items() if key != "outputs"}
     if not name.endswith(".dcm"):
